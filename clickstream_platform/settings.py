@@ -1,0 +1,106 @@
+"""Every environment variable of the platform: name, type, unit, default. An unknown `CLICKSTREAM_*` is an error.
+
+The only module that reads the environment. `.env.example` and docs/settings.md are held against it by a test.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from clickstream_platform.errors import ConfigurationError
+
+PREFIX = "CLICKSTREAM_"
+# Read by the test suite only; never by the platform.
+TEST_VARIABLES = frozenset({"CLICKSTREAM_SHARED_DATA"})
+TEST_PREFIX = "CLICKSTREAM_TEST_"
+
+
+class Settings(BaseSettings):
+    """All settings. Field `object_store_url` is the variable CLICKSTREAM_OBJECT_STORE_URL, and so on."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    home: Annotated[Path, Field(description="Folder of everything the embedded defaults store.")] = Path(".clickstream")
+    object_store_url: Annotated[
+        str,
+        Field(
+            description="Where objects live: a folder, file:///folder or s3://bucket/prefix. Default: <home>/objects."
+        ),
+    ] = ""
+    s3_endpoint_url: Annotated[str, Field(description="S3 endpoint when it is not AWS's own.")] = ""
+    s3_region: Annotated[str, Field(description="AWS region of the bucket; empty: boto3's own choice.")] = ""
+    s3_max_workers: Annotated[int, Field(ge=1, le=128, description="Parallel transfers per process.")] = 16
+    registry_url: Annotated[
+        str, Field(description="SQLAlchemy URL of the registry's database. Default: SQLite in <home>/registry.db.")
+    ] = ""
+    duckdb_path: Annotated[
+        str, Field(description="File of the embedded DuckDB warehouse. Default: <home>/warehouse.duckdb.")
+    ] = ""
+    duckdb_memory_mb: Annotated[int, Field(ge=128, description="Memory limit of the embedded warehouse, in MB.")] = 1024
+    work_dir: Annotated[str, Field(description="Folder for temporary files. Default: the system's.")] = ""
+    transform_memory_mb: Annotated[
+        int, Field(ge=64, description="Memory for records between reading and Parquet, in MB; more is spooled to disk.")
+    ] = 192
+    block_bytes: Annotated[int, Field(ge=65536, description="Decompressed bytes that are transformed at once.")] = (
+        16_777_216
+    )
+    max_record_bytes: Annotated[int, Field(ge=1024, description="A longer line is a rejected record, in bytes.")] = (
+        4_000_000
+    )
+    max_depth: Annotated[int, Field(ge=1, le=64, description="Objects nested deeper become one JSON column.")] = 8
+    part_bytes: Annotated[int, Field(ge=1_000_000, description="Target size of a Parquet part, in bytes.")] = 64_000_000
+    hour_grace_minutes: Annotated[
+        int, Field(ge=0, description="An hour without seals closes this long after its end, in minutes.")
+    ] = 15
+    hours_lookback: Annotated[int, Field(ge=1, description="Hours back from now that the sensor looks at.")] = 72
+    partitions_start: Annotated[
+        str, Field(description="First hour that Dagster knows, like 2026-01-01T00; older raw hours are ignored.")
+    ] = "2026-01-01T00"
+    retention_days: Annotated[int, Field(ge=1, description="Days that raw objects are kept; bounds history.")] = 400
+    max_runs_per_tick: Annotated[int, Field(ge=1, le=100, description="Runs that one sensor tick may request.")] = 50
+    log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR.")] = "INFO"
+
+    @property
+    def objects(self) -> str:
+        """The object store's URL with its default filled in."""
+        return self.object_store_url or str(self.home.absolute() / "objects")
+
+    @property
+    def registry(self) -> str:
+        """The registry's database URL with its default filled in."""
+        return self.registry_url or f"sqlite:///{self.home.absolute() / 'registry.db'}"
+
+    @property
+    def duckdb(self) -> str:
+        """The embedded warehouse's file with its default filled in."""
+        return self.duckdb_path or str(self.home.absolute() / "warehouse.duckdb")
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; raise ConfigurationError naming every unknown or unusable variable."""
+    environment = os.environ if environment is None else environment
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    given = {name for name in environment if name.startswith(PREFIX)}
+    unknown = {n for n in given - known - TEST_VARIABLES if not n.startswith(TEST_PREFIX)}
+    if unknown:
+        raise ConfigurationError(
+            "reading the settings",
+            cause=f"unknown {', '.join(sorted(unknown))}",
+            remedy="docs/settings.md lists all names.",
+        )
+    values = {
+        name: environment[PREFIX + name.upper()] for name in Settings.model_fields if PREFIX + name.upper() in given
+    }
+    try:
+        return Settings(**values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = "; ".join(f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        raise ConfigurationError(
+            "reading the settings", cause=faults, remedy="docs/settings.md gives each type, unit and range."
+        ) from error

@@ -1,0 +1,8 @@
+"""Fixtures for all tests. Slow or real components are started once and shared."""
+
+import pytest
+
+pytest.register_assert_rewrite("clickstream_platform_tests.contracts.object_store")
+pytest.register_assert_rewrite("clickstream_platform_tests.contracts.warehouse")
+
+pytest_plugins = ["clickstream_platform_tests.s3_server"]
