@@ -1,0 +1,84 @@
+"""Strict JSON of one line, with every digit of its numbers; the one judge of what is JSON.
+
+Vectorised engines may be laxer or faster, but a line they are not sure of comes here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+import orjson
+
+from clickstream_platform.errors import RejectedRecordError
+from clickstream_platform.model.records import RejectReason
+
+# A number this long may lose digits as a double; the line is then read again with its numbers as written.
+_LONG_NUMBER = re.compile(rb"\d{16}")
+_INFINITE = "number is infinity"
+
+
+class RawNumber:
+    """A number exactly as it was written."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def parse_line(line: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value of one line; raise RejectedRecordError with the reason when it is no strict JSON."""
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        if _INFINITE not in str(error):
+            _refuse(line, str(error))
+        return _parse_with_raw_numbers(line)
+    return _parse_with_raw_numbers(line) if _LONG_NUMBER.search(line) else value
+
+
+def dump_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return the JSON text of a value that `parse_line` returned."""
+    return value.text if isinstance(value, RawNumber) else orjson.dumps(value, default=_fragment).decode()
+
+
+def _fragment(value: RawNumber) -> orjson.Fragment:
+    return orjson.Fragment(value.text.encode())
+
+
+def _refuse(line: bytes, detail: str) -> NoReturn:
+    reason = RejectReason.NOT_JSON
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        reason, detail = RejectReason.NOT_UTF8, str(error)
+    if "surrogate" in detail and reason is RejectReason.NOT_JSON:
+        reason = RejectReason.LONE_SURROGATE
+    elif "depth limit" in detail:
+        reason = RejectReason.NESTED_TOO_DEEPLY
+    raise RejectedRecordError(reason, detail)
+
+
+def _constant(text: str) -> NoReturn:
+    raise RejectedRecordError(RejectReason.NOT_JSON, f"{text} is not JSON")
+
+
+def _number(text: str) -> RawNumber | int:
+    return int(text) if len(text) < 16 else RawNumber(text)
+
+
+def _decimal(text: str) -> RawNumber | float:
+    value = float(text)
+    return value if repr(value) == text else RawNumber(text)
+
+
+def _parse_with_raw_numbers(line: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        return json.loads(line, parse_int=_number, parse_float=_decimal, parse_constant=_constant)
+    except (RecursionError, ValueError) as error:
+        deep = isinstance(error, RecursionError)
+        raise RejectedRecordError(
+            RejectReason.NESTED_TOO_DEEPLY if deep else RejectReason.NOT_JSON, str(error)
+        ) from error
