@@ -1,0 +1,144 @@
+"""The rules of the registry as pure functions: which change of state is allowed, and which names and values are.
+
+Belongs here: decisions about one value. Does not: looking anything up (`service`), storage (`store`), and the grammar
+of slugs (`model.naming`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from clickstream_platform.model.naming import customer_slug, event_slug, is_slug
+from clickstream_platform.registry.entities import (
+    Customer,
+    Destination,
+    DestinationKind,
+    EventState,
+    Policy,
+    SchemaMode,
+)
+from clickstream_platform.registry.refusals import ConflictError, InvalidRequestError
+
+Action = Literal["add", "activate", "pause", "resume", "remove"]
+
+MAX_DISPLAY_NAME_CHARACTERS = 1_000
+MAX_DEDUP_WINDOW_HOURS = 24 * 366
+MAX_COLUMN_LIMIT = 1_600
+"""Columns of one table in Redshift."""
+MIN_COLUMN_LIMIT = 50
+"""The standard columns, with room for the context every SDK sends."""
+MAX_FRESHNESS_DEADLINE_MINUTES = 60 * 24 * 31
+MAX_SETTINGS = 50
+MAX_SETTING_CHARACTERS = 2_000
+
+_NEXT: Mapping[Action, Mapping[EventState, EventState]] = {
+    "add": {EventState.DISCOVERED: EventState.ACTIVE, EventState.REMOVED: EventState.ACTIVE},
+    "activate": {EventState.DISCOVERED: EventState.ACTIVE, EventState.ACTIVE: EventState.ACTIVE},
+    "pause": {EventState.ACTIVE: EventState.PAUSED, EventState.PAUSED: EventState.PAUSED},
+    "resume": {EventState.PAUSED: EventState.ACTIVE, EventState.ACTIVE: EventState.ACTIVE},
+    "remove": dict.fromkeys(EventState, EventState.REMOVED),
+}
+_REMEDIES: Mapping[EventState, str] = {
+    EventState.ACTIVE: "It is loaded already; nothing is to be done.",
+    EventState.PAUSED: "Resume it with `clickstream registry events resume`.",
+    EventState.REMOVED: "Bring it back with `clickstream registry events add`.",
+    EventState.DISCOVERED: "Activate it with `clickstream registry events activate`.",
+}
+_SECRET_NAME = re.compile(
+    r"pass(word|wd|phrase)?$|secret|token|credential|private_?key|(access|api)_?key", re.IGNORECASE
+)
+_SECRET_VALUE = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+
+
+def next_state(state: EventState, action: Action, where: str) -> EventState:
+    """Return the state after `action`; the same state means nothing changes. Raise ConflictError when impossible."""
+    after = _NEXT[action].get(state)
+    if after is None:
+        raise ConflictError(
+            f"asking to {action} an event", where=repr(where), cause=f"the event is {state}", remedy=_REMEDIES[state]
+        )
+    return after
+
+
+def first_state(customer: Customer) -> EventState:
+    """Return the state of an event that arrives for the first time."""
+    if customer.removed_at is not None:
+        return EventState.REMOVED
+    return EventState.ACTIVE if customer.policy.auto_activate else EventState.DISCOVERED
+
+
+def check_slug(kind: str, text: str) -> None:
+    """Raise InvalidRequestError unless `text` is a slug."""
+    if not is_slug(text):
+        slug = event_slug(text) if kind == "event" else customer_slug(text)
+        _refuse(f"naming the {kind}", text[:200], "it is not a slug", f"Use a slug, such as {slug!r}.")
+
+
+def check_display_name(text: str) -> None:
+    """Raise InvalidRequestError for a display name a person typed that cannot be kept exactly as typed."""
+    if not text.strip():
+        _refuse("naming for people", text, "the display name is empty", "Give it a name.")
+    if len(text) > MAX_DISPLAY_NAME_CHARACTERS:
+        limit = f"at most {MAX_DISPLAY_NAME_CHARACTERS} characters"
+        _refuse("naming for people", text[:40] + "…", f"the display name has {len(text)} characters", f"Use {limit}.")
+    if text != _storable(text):
+        _refuse("naming for people", text, "it has a NUL or half of a surrogate pair", "Leave that character out.")
+
+
+def seen_display_name(text: str, slug: str) -> str:
+    """Return the display name of an event that arrived, repaired, because a name must never stop an hour."""
+    repaired = _storable(text)[:MAX_DISPLAY_NAME_CHARACTERS]
+    return repaired if repaired.strip() else slug
+
+
+def check_policy(policy: Policy) -> None:
+    """Raise InvalidRequestError for a policy outside its limits."""
+    if policy.schema_mode not in get_args(SchemaMode):
+        _refuse("setting a policy", policy.schema_mode, "unknown schema mode", "Use evolve, freeze or reject.")
+    _check_between("dedup_window_hours", policy.dedup_window_hours, 1, MAX_DEDUP_WINDOW_HOURS)
+    _check_between("column_limit", policy.column_limit, MIN_COLUMN_LIMIT, MAX_COLUMN_LIMIT)
+
+
+def check_freshness_deadline(minutes: int | None) -> None:
+    """Raise InvalidRequestError for a deadline outside its limits."""
+    if minutes is not None:
+        _check_between("freshness_deadline_minutes", minutes, 1, MAX_FRESHNESS_DEADLINE_MINUTES)
+
+
+def check_destination(destination: Destination) -> None:
+    """Raise InvalidRequestError for an unknown kind, a setting beyond the limits or one that looks like a secret."""
+    check_slug("destination", destination.name)
+    if destination.kind not in get_args(DestinationKind):
+        _refuse("adding a destination", destination.kind, "unknown kind of warehouse", "Use duckdb or redshift.")
+    if destination.schema is not None:
+        check_slug("schema", destination.schema)
+    if len(destination.settings) > MAX_SETTINGS:
+        _refuse("adding a destination", destination.name, "too many settings", f"Use at most {MAX_SETTINGS}.")
+    for name, value in destination.settings.items():
+        if _SECRET_NAME.search(name) or _SECRET_VALUE.search(value):
+            # The value is left out of the message: it may be the secret itself.
+            _refuse(
+                "adding a destination",
+                destination.name,
+                f"the setting {name!r} holds a secret, by its look",
+                "Keep the secret elsewhere and name its place with the secret reference.",
+            )
+        if max(len(name), len(value)) > MAX_SETTING_CHARACTERS or name + value != _storable(name + value):
+            remedy = f"Use at most {MAX_SETTING_CHARACTERS} characters and no NUL."
+            _refuse("adding a destination", destination.name, f"the setting {name[:40]!r} cannot be stored", remedy)
+
+
+def _check_between(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        _refuse(f"setting {name}", str(value), "it is outside its limits", f"Use {least} to {most}.")
+
+
+def _storable(text: str) -> str:
+    """Replace what neither database stores as text: NUL is dropped, half a surrogate pair becomes U+FFFD."""
+    return re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text.replace("\0", ""))
+
+
+def _refuse(failed: str, value: str, cause: str, remedy: str) -> None:
+    raise InvalidRequestError(failed, where=repr(value), cause=cause, remedy=remedy)
