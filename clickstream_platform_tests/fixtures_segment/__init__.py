@@ -1,0 +1,1 @@
+"""Scored comparisons with the recorded results of Segment, RudderStack and Jitsu in the shared data."""
