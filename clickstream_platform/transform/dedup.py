@@ -44,6 +44,9 @@ class SeenRecords:
         identity, line_hash, position = _identities(shreds)
         if not len(position):
             return [np.ones(0, bool) for _ in shreds]
+        bounds = np.cumsum([len(shred) for shred in shreds])[:-1]
+        for shred, halves in zip(shreds, np.split(identity[:, 0], bounds), strict=True):
+            shred.identity = halves.view(np.int64)
         order = np.lexsort((position, identity[:, 1], identity[:, 0]))
         first, second, line = identity[order, 0], identity[order, 1], line_hash[order]
         same = np.concatenate(([False], (first[1:] == first[:-1]) & (second[1:] == second[:-1])))
@@ -59,24 +62,22 @@ class SeenRecords:
             self._contested.append(np.unique(first[differs]))
         keep = np.empty(len(order), bool)
         keep[order] = ~repeated | differs
-        bounds = np.cumsum([len(shred) for shred in shreds])[:-1]
         return list(np.split(keep, bounds))
 
     def losers(self, shreds: Iterable[Shred]) -> Ints:
         """Return the positions of contested records that lose, sorted; the shreds are all that were kept."""
         if not self._contested:
             return np.zeros(0, np.int64)
-        contested = np.unique(np.concatenate(self._contested))
+        contested = np.unique(np.concatenate(self._contested)).view(np.int64)
         found: dict[int, list[tuple[int, int, int]]] = {}
         for shred in shreds:
-            identity = _identities([shred])[0][:, 0]
-            rows = np.flatnonzero(np.isin(identity, contested))
+            rows = np.flatnonzero(np.isin(shred.identity, contested))
             if not len(rows):
                 continue
             arrived = _arrivals(shred, rows)
             for row, time in zip(rows.tolist(), arrived, strict=True):
                 rank = (time, int(shred.line_hash[row]), int(shred.position[row]))
-                found.setdefault(int(identity[row]), []).append(rank)
+                found.setdefault(int(shred.identity[row]), []).append(rank)
         return np.array(sorted(rank[2] for ranks in found.values() for rank in sorted(ranks)[1:]), np.int64)
 
     def _remember(self, first: Hashes, second: Hashes, line_hash: Ints) -> None:

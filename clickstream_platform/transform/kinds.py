@@ -72,7 +72,7 @@ def _refine_numbers(column: pa.StringArray, view: TextView, kinds: Kinds) -> Non
     if view.lengths[numbers].max() > _SHORT_INTEGER:
         found = np.asarray(values)
         wide = (found > MAX_EXACT_DOUBLE) | (found < -MAX_EXACT_DOUBLE)
-        kinds[numbers[wide]] |= Kind.WIDE
+        kinds[numbers[wide]] |= np.uint16(Kind.WIDE)
 
 
 def _split(texts: pa.StringArray) -> Kinds:

@@ -77,8 +77,14 @@ class Settler:
     def _write_rows(self, rows: Rows, pack: PackSink) -> None:
         self._note_rest(rows, pack)
         self._write_pack(rows, pack, table=None)
-        if self.tracks is not None and pack.streams.keys() & self.tracks.streams.keys():
+        if self.tracks is None:
+            return
+        inside = np.isin(rows.shred.stream, list(self.tracks.streams))
+        if inside.all():
             self._write_pack(rows, self.tracks, table=TRACKS)
+        elif inside.any():
+            part = _with_fixed_columns(rows.shred.select(inside), self.hour_us)
+            self._write_pack(part, self.tracks, table=TRACKS)
 
     def _write_pack(self, rows: Rows, pack: PackSink, table: str | None) -> None:
         shred = rows.shred

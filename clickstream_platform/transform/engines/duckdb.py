@@ -30,8 +30,6 @@ MIN_ROWS = 256  # fewer rows are read one by one: an extraction has a fixed cost
 SAMPLE_RECORDS = 12
 SAMPLE_RECORDS_SMALL = 2
 MIN_SHARED_PATHS = 0.5
-# Escapes that need care (NUL, surrogates): lines with them are read one by one.
-_DELICATE = (b"\\u0000", b"\\ud", b"\\uD")
 
 
 class DuckDBEngine:
@@ -162,23 +160,30 @@ def _hashes(chunk: Chunk, rows: Ints) -> Ints:
 
 
 def _find_delicate(chunk: Chunk, lines: pa.StringArray) -> Bools:
-    """Mark lines that must be read one by one: not UTF-8, or with escapes that need care."""
+    """Mark lines to be read one by one: not UTF-8, or with escapes that need care (control characters, surrogates)."""
     single = np.zeros(len(chunk), bool)
-    try:
-        lines.validate(full=True)
-    except pa.ArrowInvalid:
-        for index in range(len(chunk)):
-            try:
-                chunk.line(index).decode()
-            except UnicodeDecodeError:
-                single[index] = True
-    for escape in _DELICATE if b"\\" in chunk.data and b"\\u" in chunk.data else ():
-        position = chunk.data.find(escape)
-        while position >= 0:
-            index = int(np.searchsorted(chunk.starts, position, side="right")) - 1
-            single[max(index, 0)] = True
-            position = chunk.data.find(escape, int(chunk.ends[max(index, 0)]) if index >= 0 else position + 1)
+    single[_not_utf8(lines, 0, len(lines))] = True
+    if b"\\" not in chunk.data:
+        return single
+    data = np.frombuffer(chunk.data, np.uint8)
+    escapes = np.flatnonzero(data == ord("\\"))
+    kind, digit, next_digit = (data[np.minimum(escapes + step, len(data) - 1)] for step in (1, 2, 3))
+    nul = (digit == ord("0")) & (next_digit == ord("0"))
+    delicate = escapes[(kind == ord("u")) & (nul | (digit == ord("d")) | (digit == ord("D")))]
+    single[np.maximum(np.searchsorted(chunk.starts, delicate, side="right") - 1, 0)] = True
     return single
+
+
+def _not_utf8(lines: pa.StringArray, first: int, count: int) -> list[int]:
+    """Return the indexes of lines that are not UTF-8, found by halving."""
+    try:
+        lines.slice(first, count).validate(full=True)
+    except pa.ArrowInvalid:
+        if count == 1:
+            return [first]
+        half = count // 2
+        return _not_utf8(lines, first, half) + _not_utf8(lines, first + half, count - half)
+    return []
 
 
 def _merge(columns: list[pa.StringArray]) -> tuple[pa.StringArray, Bools]:
