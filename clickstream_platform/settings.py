@@ -46,9 +46,9 @@ class Settings(BaseSettings):
     work_dir: Annotated[str, Field(description="Folder for temporary files. Default: the system's.")] = ""
     transform_memory_mb: Annotated[
         int, Field(ge=64, description="Memory for records between reading and Parquet, in MB; more is spooled to disk.")
-    ] = 192
+    ] = 96
     block_bytes: Annotated[int, Field(ge=65536, description="Decompressed bytes that are transformed at once.")] = (
-        16_777_216
+        8_388_608
     )
     max_record_bytes: Annotated[int, Field(ge=1024, description="A longer line is a rejected record, in bytes.")] = (
         4_000_000
@@ -64,6 +64,19 @@ class Settings(BaseSettings):
     ] = "2026-01-01T00"
     retention_days: Annotated[int, Field(ge=1, description="Days that raw objects are kept; bounds history.")] = 400
     max_runs_per_tick: Annotated[int, Field(ge=1, le=100, description="Runs that one sensor tick may request.")] = 50
+    sensor_interval_seconds: Annotated[
+        int, Field(ge=5, description="Time between two ticks of the sensors, in seconds.")
+    ] = 30
+    run_max_seconds: Annotated[int, Field(ge=60, description="A run that takes longer is stopped, in seconds.")] = 7200
+    asset_owner: Annotated[
+        str, Field(description="Owner of all assets in Dagster: an e-mail address, or team: and a name.")
+    ] = "team:clickstream"
+    code_location: Annotated[
+        str, Field(description="Name of the code location, as in workspace.yaml; reloaded when a customer is added.")
+    ] = "clickstream_platform"
+    dagster_webserver_url: Annotated[
+        str, Field(description="Webserver that is asked to reload the code location; empty: nobody is asked.")
+    ] = "http://127.0.0.1:3000"
     log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR.")] = "INFO"
 
     @property
@@ -104,3 +117,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         raise ConfigurationError(
             "reading the settings", cause=faults, remedy="docs/settings.md gives each type, unit and range."
         ) from error
+
+
+def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
+    """Return the environment for a process that works on the same data from another folder."""
+    return {**os.environ, f"{PREFIX}HOME": str(settings.home.absolute()), **extra}

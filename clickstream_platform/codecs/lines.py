@@ -13,12 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from clickstream_platform.codecs.gunzip import Damage, Gunzip, Opener
-from clickstream_platform.model.records import MAX_RECORD_BYTES
+from clickstream_platform.model.records import MAX_RECORD_BYTES, RejectReason
 
 Offsets = npt.NDArray[np.int64]
 
-BLOCK_BYTES = 16 * 1024 * 1024
+BLOCK_BYTES = 8 * 1024 * 1024
 _NEWLINE, _RETURN = 10, 13
+_BLANK_BYTES = 16
+# After these the last line may lack its end; after other damage everything before it was decoded.
+_CUTTING = frozenset({RejectReason.GZIP_TRUNCATED, RejectReason.GZIP_CORRUPT})
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -68,68 +71,71 @@ class LineReader:
         return self._source.bytes_read
 
     def __iter__(self) -> Iterator[LineBlock]:
-        """Yield blocks in order. When the object is damaged, the cut-off last line is `partial_line`, not a line."""
+        """Yield blocks in order. Where decoding broke off inside a line, `partial_line` is its number and beginning."""
         held: list[bytes] = []
         size = 0
-        first = True
+        is_first = True
         for piece in self._source:
             held.append(piece)
             size += len(piece)
             if size < self._block_bytes:
                 continue
-            data = _without_bom(b"".join(held)) if first else b"".join(held)
-            first = False
-            block, rest = self._cut(data)
-            held, size = [rest], len(rest)
+            data, rest = _split(held)
+            block, rest = self._cut(_without_bom(data) if is_first else data, rest)
+            held, size, is_first = [rest], len(rest), False
             yield block
-        data = _without_bom(b"".join(held)) if first else b"".join(held)
-        cut_off = self.damage is not None and not data.endswith(b"\n")
-        if cut_off:
-            whole, _, tail = data.rpartition(b"\n")
-            data = whole + b"\n" if whole else b""
-        elif data and not data.endswith(b"\n"):
-            data += b"\n"
-        block, _ = self._cut(data)
-        if cut_off and tail:
+        data, tail = _split(held)
+        if self.damage is None or self.damage.reason not in _CUTTING:
+            data, tail = data + tail + b"\n" if tail else data, b""
+        block, _ = self._cut(_without_bom(data) if is_first else data, b"")
+        if tail:
             self.partial_line = (self._number, tail)
         yield block
 
-    def _cut(self, data: bytes) -> tuple[LineBlock, bytes]:
-        """Split off all whole lines; keep the rest, unless it already is longer than a line may be."""
+    def _cut(self, data: bytes, rest: bytes) -> tuple[LineBlock, bytes]:
+        """Find the lines of `data`; keep the `rest`, unless it already is longer than a line may be."""
         view = np.frombuffer(data, dtype=np.uint8)
-        line_ends = np.flatnonzero(view == _NEWLINE).astype(np.int64)
-        oversize: list[tuple[int, int, bytes]] = []
-        starts = np.concatenate((np.zeros(1, np.int64), line_ends + 1))
-        rest_start = int(starts[-1])
-        starts = starts[:-1]
-        numbers = np.arange(self._number, self._number + len(line_ends), dtype=np.int64)
-        if self._oversize_piece >= 0 and len(line_ends):  # the end of a line whose beginning was over the limit
-            oversize.append((self._number, self._oversize_piece, data[: line_ends[0]]))
-            starts, line_ends, numbers = starts[1:], line_ends[1:], numbers[1:]
-            self._oversize_piece = -1
-            self._number += 1
-        self._number += len(line_ends)
-        ends = line_ends
-        if len(ends):
-            ends = ends - ((view[np.maximum(ends - 1, 0)] == _RETURN) & (ends > starts))
-        keep = np.ones(len(starts), bool)
-        lengths = ends - starts
-        for index in np.flatnonzero(lengths > self._max_line_bytes):
-            oversize.append((int(numbers[index]), 0, data[starts[index] : ends[index]]))
-            keep[index] = False
-        for index in np.flatnonzero(
-            lengths < 16
-        ):  # blank lines are short, or there is nothing to gain from dropping them
-            keep[index] = bool(data[starts[index] : ends[index]].strip())
-        rest = data[rest_start:]
+        ends = np.flatnonzero(view == _NEWLINE).astype(np.int64)
+        starts = np.concatenate((np.zeros(min(1, len(ends)), np.int64), ends[:-1] + 1))
+        numbers = np.arange(self._number, self._number + len(ends), dtype=np.int64)
+        block = LineBlock(data, starts, _without_returns(view, starts, ends), numbers)
+        self._number += len(block)
+        lengths = block.ends - block.starts
+        keep = lengths <= self._max_line_bytes
+        # Blank lines are short; of long ones the engines find out.
+        for index in np.flatnonzero(lengths < _BLANK_BYTES).tolist():
+            keep[index] = bool(block.line(index).strip())
+        if self._oversize_piece >= 0 and len(block):  # the end of a line whose beginning was over the limit
+            if end := block.line(0):
+                block.oversize.append((int(numbers[0]), self._oversize_piece, end))
+            self._oversize_piece, lengths[0], keep[0] = -1, 0, False
+        for index in np.flatnonzero(lengths > self._max_line_bytes).tolist():
+            block.oversize.append((int(numbers[index]), 0, block.line(index)))
         if len(rest) > self._max_line_bytes:
             self._oversize_piece = max(self._oversize_piece, 0)
-            oversize.append((self._number, self._oversize_piece, rest))
-            self._oversize_piece += 1
-            rest = b""
+            block.oversize.append((self._number, self._oversize_piece, rest))
+            self._oversize_piece, rest = self._oversize_piece + 1, b""
         if not keep.all():
-            starts, ends, numbers = starts[keep], ends[keep], numbers[keep]
-        return LineBlock(data, starts, ends, numbers, oversize), rest
+            block.starts, block.ends, block.numbers = starts[keep], block.ends[keep], numbers[keep]
+        return block, rest
+
+
+def _split(pieces: list[bytes]) -> tuple[bytes, bytes]:
+    """Join the pieces and split them behind the last line end, copying little when it is in the last piece."""
+    end = pieces[-1].rfind(b"\n") + 1 if pieces else 0
+    if end:
+        return b"".join((*pieces[:-1], pieces[-1][:end])), pieces[-1][end:]
+    data = b"".join(pieces)
+    end = data.rfind(b"\n") + 1
+    return data[:end], data[end:]
+
+
+def _without_returns(view: npt.NDArray[np.uint8], starts: Offsets, ends: Offsets) -> Offsets:
+    """Move the ends of lines that end with a carriage return before it."""
+    if not len(ends):
+        return ends
+    shortened: Offsets = ends - ((view[np.maximum(ends - 1, 0)] == _RETURN) & (ends > starts))
+    return shortened
 
 
 def _without_bom(data: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """Generated hours as NDJSON files, gzip when the name ends with `.gz`.
 
-Belongs here: names of files and their writing. Does not: the records (`events`), what the user sees (`cli_generate`).
+Belongs here: names of files and their writing. Does not: the records (`events`), what the user sees (`cli.generate`).
 """
 
 from __future__ import annotations

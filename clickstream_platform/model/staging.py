@@ -1,6 +1,6 @@
 """A staged batch: the Parquet that one customer-hour became, and everything the loader must know of it.
 
-A *pack* is a run of Parquet parts that several small tables share (`_table` tells their rows apart), because files and
+A *pack* is a run of Parquet parts that several small tables share (`$table` tells their rows apart), because files and
 COPY statements are what small tables cost; a large table is a pack of its own, without that column. See
 docs/decisions/0003-packs.md.
 
@@ -18,7 +18,8 @@ from clickstream_platform.model.counts import StreamCounts
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.schemas import Column, ColumnType
 
-TABLE_COLUMN = "_table"
+# Not `_table`: that is the column of a property named `table`. No property's column has a `$`.
+TABLE_COLUMN = "$table"
 BATCH_FILE = "batch.json"
 
 
@@ -33,7 +34,7 @@ class StagedPart:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """Parquet parts with one schema. `columns` are all columns of the parts but `_table`."""
+    """Parquet parts with one schema. `columns` are all columns of the parts but `$table`."""
 
     parts: tuple[StagedPart, ...]
     columns: tuple[Column, ...]
@@ -42,7 +43,7 @@ class Pack:
 
 @dataclass(frozen=True, slots=True)
 class StagedTable:
-    """The rows of one target table: in pack `pack`, those with `_table = number` (all rows when the pack isn't shared).
+    """The rows of one target table: in pack `pack`, those with `$table = number` (all rows when the pack isn't shared).
 
     `columns` are the table's own columns as staged, a subset of the pack's. `rows` counts them.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import orjson
 import pyarrow as pa
@@ -41,6 +42,7 @@ class DiscardSink:
 
     writer: PartWriter
     long_value_keys: Mapping[int, str]
+    folder: Path
     batch_hour_us: int
     counts: dict[int, int] = field(default_factory=dict)
     rows: int = 0
@@ -90,8 +92,9 @@ class DiscardSink:
         """Return the value's JSON text, or its beginning and where the whole is kept."""
         if len(discard.text.encode()) <= MAX_VARCHAR_BYTES:
             return discard.text
-        lines = self._long_values.setdefault(discard.stream, LinesObject())
-        lines.add(
+        if discard.stream not in self._long_values:
+            self._long_values[discard.stream] = LinesObject(self.folder)
+        self._long_values[discard.stream].add(
             orjson.dumps(
                 {"table": discard.table, "column": discard.column, "row_id": discard.row_id, "value": discard.text}
             )

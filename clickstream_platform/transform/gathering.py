@@ -21,9 +21,9 @@ from clickstream_platform.transform.dedup import SeenRecords
 from clickstream_platform.transform.engines.port import Rejection, Shredded
 from clickstream_platform.transform.kinds import kinds_of, reduce_kinds
 from clickstream_platform.transform.layout import standard_columns
+from clickstream_platform.transform.notes import NoteSpool
 from clickstream_platform.transform.plan import ColumnFacts
 from clickstream_platform.transform.quarantine import Quarantine
-from clickstream_platform.transform.records import Note
 from clickstream_platform.transform.shreds import Shred, ShredSpool
 from clickstream_platform.transform.texts import Ints
 
@@ -34,10 +34,10 @@ class Gatherer:
 
     streams: Sequence[BatchStream]
     spool: ShredSpool
+    notes: NoteSpool
     quarantine: Quarantine
     strict_tables: Mapping[int, TableState] = field(default_factory=dict)
     facts: dict[int, ColumnFacts] = field(default_factory=dict)
-    notes: dict[int, list[Note]] = field(default_factory=dict)
     seen: SeenRecords = field(default_factory=SeenRecords)
     blank: dict[int, int] = field(default_factory=dict)
     duplicates: dict[int, int] = field(default_factory=dict)
@@ -49,8 +49,7 @@ class Gatherer:
             self._reject(chunk, rejection)
         for index in shredded.blank:
             count_streams(self.blank, chunk.stream[index : index + 1])
-        for position, note in shredded.notes:
-            self.notes.setdefault(position, []).append(note)
+        self.notes.add(chunk.first_position, shredded.notes)
         shreds = [shred for shred in shreds if len(shred)]
         for shred, keep in zip(shreds, self.seen.add(shreds), strict=True):
             count_streams(self.duplicates, shred.stream[~keep])

@@ -44,12 +44,15 @@ _FIRST_BYTE[ord("[")] = _FIRST_BYTE[ord("{")] = Kind.NESTED
 
 
 def kinds_of(column: pa.StringArray) -> tuple[Kinds, Ints]:
-    """Return the kind of every value (0 for null) and its length in bytes without quotes (an upper bound)."""
+    """Return the kind of every value (0 for null) and its length as VARCHAR, in bytes (an upper bound).
+
+    An array or object has length 0: no VARCHAR column takes it.
+    """
     view = TextView.of(column)
     kinds = np.where(view.valid & (view.lengths > 0), _FIRST_BYTE[view.byte_at(0)], np.uint16(0))
     _refine_numbers(column, view, kinds)
     _refine_strings(column, view, kinds)
-    lengths = np.where(kinds != 0, view.lengths, 0)
+    lengths = np.where((kinds != 0) & (kinds != Kind.NESTED), view.lengths, 0)
     lengths -= np.where(kinds & (Kind.TEXT | Kind.TIME), 2, 0)
     return kinds, lengths
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import orjson
@@ -16,6 +17,7 @@ from clickstream_platform.model.records import RejectReason
 
 # A number this long may lose digits as a double; the line is then read again with its numbers as written.
 _LONG_NUMBER = re.compile(rb"\d{16}")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _INFINITE = "number is infinity"
 
 
@@ -41,7 +43,47 @@ def parse_line(line: bytes) -> Any:  # noqa: ANN401 - any JSON value
 
 def dump_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Return the JSON text of a value that `parse_line` returned."""
-    return value.text if isinstance(value, RawNumber) else orjson.dumps(value, default=_fragment).decode()
+    if isinstance(value, RawNumber):
+        return value.text
+    try:
+        return orjson.dumps(value, default=_fragment).decode()
+    except orjson.JSONEncodeError:  # orjson reads what is nested 1,023 levels deep but writes 254
+        return _dump_deep(value)
+
+
+def strings_of(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON value
+    """Yield every string in a value, keys among them, however deep."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if type(item) is str:
+            yield item
+        elif type(item) is list:
+            waiting.extend(item)
+        elif type(item) is dict:
+            yield from item
+            waiting.extend(item.values())
+
+
+def _dump_deep(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Write without recursion; what is written as it is waits as a RawNumber."""
+    texts: list[str] = []
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if type(item) is RawNumber:
+            texts.append(item.text)
+        elif type(item) is list:
+            parts = [part for member in item for part in (RawNumber(","), member)]
+            waiting.extend(reversed((RawNumber("["), *parts[1:], RawNumber("]"))))
+        elif type(item) is dict:
+            parts = [p for key, member in item.items() for p in (RawNumber(f",{dump_text(key)}:"), member)]
+            if parts:
+                parts[0] = RawNumber(parts[0].text[1:])
+            waiting.extend(reversed((RawNumber("{"), *parts, RawNumber("}"))))
+        else:
+            texts.append(orjson.dumps(item).decode())
+    return "".join(texts)
 
 
 def _fragment(value: RawNumber) -> orjson.Fragment:
@@ -76,9 +118,16 @@ def _decimal(text: str) -> RawNumber | float:
 
 def _parse_with_raw_numbers(line: bytes) -> Any:  # noqa: ANN401 - any JSON value
     try:
-        return json.loads(line, parse_int=_number, parse_float=_decimal, parse_constant=_constant)
+        value = json.loads(line, parse_int=_number, parse_float=_decimal, parse_constant=_constant)
     except (RecursionError, ValueError) as error:
         deep = isinstance(error, RecursionError)
         raise RejectedRecordError(
             RejectReason.NESTED_TOO_DEEPLY if deep else RejectReason.NOT_JSON, str(error)
         ) from error
+    if _SURROGATE.search(line):  # json takes half a pair, which has no UTF-8 form
+        for text in strings_of(value):
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise RejectedRecordError(RejectReason.LONE_SURROGATE, str(error)) from error
+    return value

@@ -6,6 +6,7 @@ Belongs here: decisions. Does not: values (`typed`), Parquet (`parts`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -63,25 +64,26 @@ def plan_table(
     """Return the plan of one table, from the facts of its rows and the table as it is."""
     fixed = {c.name: c for c in (*ENVELOPE_COLUMNS, *TYPE_COLUMNS[record_type])}
     columns = {name: _fix(column, state, facts) for name, column in fixed.items()}
-    refused: dict[str, DiscardReason] = {}
-    taken = len(state.columns.keys() | fixed.keys() | {c.name for c in LOAD_COLUMNS})
-    limit = min(policy.column_limit, MAX_COLUMNS)
-    for name, (kinds, longest) in facts.columns.items():
-        if name in fixed or not kinds:
-            continue
+    found = {name: fact for name, fact in facts.columns.items() if name not in fixed and fact[0]}
+    refused = _refuse_columns(found.keys() - state.columns.keys(), state, fixed.keys(), policy)
+    for name, (kinds, longest) in found.items():
         known = state.columns.get(name)
         if known is not None and state.binding:
             columns[name] = evolve_column(known, kinds, longest, partial(greatest_integer, state.table, name))
-        elif known is not None:
+        elif name not in refused:
             columns[name] = infer_column(name, kinds, longest)
-        elif state.exists and state.binding and policy.schema_mode == "freeze":
-            refused[name] = DiscardReason.FROZEN_SCHEMA
-        elif taken >= limit:
-            refused[name] = DiscardReason.COLUMN_LIMIT
-        else:
-            columns[name] = infer_column(name, kinds, longest)
-            taken += 1
     return TablePlan(state.table, columns, refused)
+
+
+def _refuse_columns(
+    new: AbstractSet[str], state: TableState, fixed: AbstractSet[str], policy: SchemaPolicy
+) -> dict[str, DiscardReason]:
+    """Return the new columns that the table does not take. Which these are does not depend on the order of records."""
+    if state.exists and state.binding and policy.schema_mode == "freeze":
+        return dict.fromkeys(sorted(new), DiscardReason.FROZEN_SCHEMA)
+    taken = len(state.columns.keys() | fixed | {c.name for c in LOAD_COLUMNS})
+    free = max(0, min(policy.column_limit, MAX_COLUMNS) - taken)
+    return dict.fromkeys(sorted(new)[free:], DiscardReason.COLUMN_LIMIT)
 
 
 def _fix(column: Column, state: TableState, facts: ColumnFacts) -> Column:

@@ -51,8 +51,8 @@ class BatchReader:
             if reader.damage is not None:
                 number, partial_line = reader.partial_line or (0, b"")
                 damage = reader.damage
-                self._reject(source, number, damage.reason, damage.detail, partial_line or damage.rest)
-            elif reader.bytes_read != ref.size:
+                self._reject(source, number, damage.reason, damage.detail, partial_line + damage.rest)
+            if reader.bytes_read != ref.size:
                 raise ObjectChangedError(
                     "reading a raw object",
                     where=f"{self.manifests[stream.number].stream} {self.manifests[stream.number].hour}",

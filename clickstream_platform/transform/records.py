@@ -15,6 +15,8 @@ from clickstream_platform.model.streams import RECORD_TYPES, TABLE_OF_TYPE
 from clickstream_platform.transform.layout import OBJECT_FIELDS, Path, column_of
 from clickstream_platform.transform.parsing import RawNumber, dump_text, parse_line
 
+_SHOWN_CHARACTERS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -57,12 +59,12 @@ def read_record(line: bytes, event: str, *, max_depth: int) -> tuple[FlatRecord,
 def _check_envelope(record: dict[str, Any], event: str) -> str:
     record_type = record.get("type")
     if not isinstance(record_type, str) or record_type not in RECORD_TYPES:
-        raise RejectedRecordError(RejectReason.UNKNOWN_TYPE, f"type is {str(record_type)[:100]!r}")
+        raise RejectedRecordError(RejectReason.UNKNOWN_TYPE, f"type is {_shown(record_type)}")
     table = TABLE_OF_TYPE.get(record_type)
     if table is None:
         name = record.get("event")
         if not isinstance(name, str) or not name.strip():
-            raise RejectedRecordError(RejectReason.NO_EVENT_NAME, f"event is {str(name)[:100]!r}")
+            raise RejectedRecordError(RejectReason.NO_EVENT_NAME, f"event is {_shown(name)}")
         table = event_slug(name)
     if table != event:
         raise RejectedRecordError(RejectReason.WRONG_STREAM, f"this is a record of {table!r}")
@@ -70,10 +72,14 @@ def _check_envelope(record: dict[str, Any], event: str) -> str:
     if isinstance(identity, int | RawNumber) and not isinstance(identity, bool):
         identity = record["messageId"] = dump_text(identity)
     if not isinstance(identity, str) or not identity.strip() or "\0" in identity:
-        raise RejectedRecordError(RejectReason.NO_MESSAGE_ID, f"messageId is {str(identity)[:100]!r}")
+        raise RejectedRecordError(RejectReason.NO_MESSAGE_ID, f"messageId is {_shown(identity)}")
     if len(identity.encode()) > MAX_MESSAGE_ID_BYTES:
         raise RejectedRecordError(RejectReason.NO_MESSAGE_ID, f"messageId is longer than {MAX_MESSAGE_ID_BYTES} bytes")
     return record_type
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    return dump_text(value)[:_SHOWN_CHARACTERS]
 
 
 def _flatten(flat: FlatRecord, record_type: str, path: Path, members: dict[str, Any], max_depth: int) -> None:

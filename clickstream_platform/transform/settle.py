@@ -5,7 +5,7 @@ Belongs here: applying the plans. Does not: making them (`plan`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,9 +18,9 @@ from clickstream_platform.model.staging import TABLE_COLUMN
 from clickstream_platform.model.streams import TRACKS
 from clickstream_platform.transform.chunks import BatchStream
 from clickstream_platform.transform.discards import Discard, DiscardSink
+from clickstream_platform.transform.notes import NoteSpool
 from clickstream_platform.transform.parts import PartWriter
 from clickstream_platform.transform.plan import TablePlan
-from clickstream_platform.transform.records import Note
 from clickstream_platform.transform.shreds import Shred
 from clickstream_platform.transform.texts import Ints
 from clickstream_platform.transform.typed import Converted, Fault, convert
@@ -63,7 +63,7 @@ class Settler:
     tracks: PackSink | None
     discards: DiscardSink
     hour_us: int
-    notes: Mapping[int, Sequence[Note]]
+    notes: NoteSpool
 
     def write(self, shred: Shred) -> None:
         """Write all rows of a shred."""
@@ -119,10 +119,10 @@ class Settler:
         """Discard what flattening left out, and arrival times that are no times."""
         for fault in rows.received_faults:
             self._discard(rows, fault, "received_at", pack.streams[int(rows.shred.stream[fault.row])], None)
-        if not self.notes:
-            return
-        for row, position in enumerate(rows.shred.position.tolist()):
-            for note in self.notes.get(position, ()):
+        notes = self.notes.of(int(rows.shred.position[0]))
+        noted = np.isin(rows.shred.position, np.fromiter(notes, np.int64, len(notes))) if notes else ()
+        for row in np.flatnonzero(noted).tolist():
+            for note in notes[int(rows.shred.position[row])]:
                 plan = pack.streams[int(rows.shred.stream[row])]
                 self._discard(rows, Fault(row, note.text, note.reason), note.column, plan, None)
 

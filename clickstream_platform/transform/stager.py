@@ -1,6 +1,7 @@
 """The second pass over a batch: plan every table, then write all packs, `tracks` and `_discards`.
 
-Belongs here: building the sinks and describing what was written. Does not: the plans' rules (`plan`), values (`settle`).
+Belongs here: building the sinks and describing what was written. Does not: the plans' rules (`plan`), the values
+(`settle`).
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Stager:
         tracks = self._open_tracks(plans, gathered.facts)
         discard_writer = self._writer("discards", DISCARDS_COLUMNS, shared=False)
         hour_us = microseconds_of(self.hour.start)
-        discards = DiscardSink(discard_writer, self.long_value_keys, hour_us)
+        discards = DiscardSink(discard_writer, self.long_value_keys, self.folder, hour_us)
         settler = Settler(self.streams, sinks, tracks, discards, hour_us, gathered.notes)
         for shred in gathered.spool:
             kept = shred.select(~np.isin(shred.position, losers)) if len(losers) else shred

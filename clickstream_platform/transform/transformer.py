@@ -24,6 +24,7 @@ from clickstream_platform.model.staging import BATCH_FILE, StagedBatch, StagedSt
 from clickstream_platform.transform.chunks import BatchStream
 from clickstream_platform.transform.engines.duckdb import DuckDBEngine
 from clickstream_platform.transform.gathering import Gatherer
+from clickstream_platform.transform.notes import NoteSpool
 from clickstream_platform.transform.plan import GreatestInteger, SchemaPolicy
 from clickstream_platform.transform.port import Objects
 from clickstream_platform.transform.quarantine import Quarantine
@@ -36,8 +37,8 @@ from clickstream_platform.transform.stager import StagedOutput, Stager
 class TransformSettings:
     """Limits of the transform; sizes in bytes. `memory_bytes` is for shreds, beside one chunk and its shred."""
 
-    memory_bytes: int = 192 * 1024 * 1024
-    block_bytes: int = 16 * 1024 * 1024
+    memory_bytes: int = 96 * 1024 * 1024
+    block_bytes: int = 8 * 1024 * 1024
     max_record_bytes: int = MAX_RECORD_BYTES
     max_depth: int = 8
     part_bytes: int = 64_000_000
@@ -70,8 +71,8 @@ class Transformer:
         streams = [BatchStream(number, event) for number, event in enumerate(sorted(manifests))]
         inputs = {stream.number: manifests[stream.event] for stream in streams}
         prefix = staged_prefix(customer, hour, batch_digest(manifests))
-        quarantine = Quarantine()
         with tempfile.TemporaryDirectory(dir=self._settings.work_dir) as name, _without_cycle_collection():
+            quarantine = Quarantine(Path(name))
             reader = self._reader(inputs, streams, quarantine)
             gathered = self._gather(reader, streams, Path(name), states, policy)
             stager = Stager(
@@ -87,8 +88,10 @@ class Transformer:
                 long_value_keys={n: discarded_values_key(hour, m.stream, m.digest) for n, m in inputs.items()},
             )
             output = stager.stage(gathered)
-        counts = {n: _counts(n, m, reader, gathered, output) for n, m in inputs.items()}
-        keys = quarantine.put(self._objects, {n: quarantine_key(hour, m.stream, m.digest) for n, m in inputs.items()})
+            counts = {n: _counts(n, m, reader, gathered, output) for n, m in inputs.items()}
+            keys = quarantine.put(
+                self._objects, {n: quarantine_key(hour, m.stream, m.digest) for n, m in inputs.items()}
+            )
         batch = StagedBatch(
             customer=customer,
             hour=hour,
@@ -118,12 +121,12 @@ class Transformer:
         states: Mapping[str, TableState],
         policy: SchemaPolicy,
     ) -> Gatherer:
-        strict = {
-            stream.number: states[stream.event]
-            for stream in streams
-            if policy.schema_mode == "reject" and stream.event in states and states[stream.event].exists
-        }
-        gatherer = Gatherer(streams, ShredSpool(folder, self._settings.memory_bytes), reader.quarantine, strict)
+        # A table that holds nothing but this very hour binds no record: in halves it ends as when loaded at once.
+        tables = {stream.number: states[stream.event] for stream in streams if stream.event in states}
+        strict = {n: table for n, table in tables.items() if table.exists and table.binding}
+        strict = strict if policy.schema_mode == "reject" else {}
+        spool = ShredSpool(folder, self._settings.memory_bytes)
+        gatherer = Gatherer(streams, spool, NoteSpool(folder), reader.quarantine, strict)
         engine = DuckDBEngine(max_depth=self._settings.max_depth)
         try:
             for chunk in reader:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from clickstream_platform.model.records import DiscardReason
 from clickstream_platform.model.schemas import MAX_VARCHAR_BYTES, Column, ColumnType
 from clickstream_platform.transform.kinds import MAX_EXACT_DOUBLE
+from clickstream_platform.transform.parsing import dump_text, parse_line, strings_of
 from clickstream_platform.transform.texts import TextView
 from clickstream_platform.transform.timestamps import TIMESTAMP, parse_timestamps
 
@@ -29,6 +30,7 @@ ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     ColumnType.JSON: pa.string(),
 }
 _NUL = "\\u0000"
+_WITHOUT_NUL = frozenset({ColumnType.VARCHAR, ColumnType.JSON})
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 
@@ -84,7 +86,7 @@ def _convert_singly(texts: pa.StringArray, column: Column) -> Converted:
         if isinstance(value, _Misfit):
             result.faults.append(Fault(row, text, value.reason))
             value = None
-        elif _NUL in text and column.type in (ColumnType.VARCHAR, ColumnType.JSON) and "\0" in str(orjson.loads(text)):
+        elif column.type in _WITHOUT_NUL and _has_nul(text):
             result.faults.append(Fault(row, text, DiscardReason.NUL_CHARACTER))
         values.append(value)
     if column.type is ColumnType.TIMESTAMP:
@@ -189,9 +191,12 @@ def _single_varchar(text: str) -> str:
 
 
 def _single_json(text: str) -> str:
-    if _NUL not in text:
-        return text
-    return orjson.dumps(_without_nul(orjson.loads(text))).decode()
+    return dump_text(_without_nul(parse_line(text.encode()))) if _has_nul(text) else text
+
+
+def _has_nul(text: str) -> bool:
+    r"""Whether a string in the JSON has a NUL; the text alone can't tell: `\\u0000` is a backslash and letters."""
+    return _NUL in text and any("\0" in item for item in strings_of(parse_line(text.encode())))
 
 
 def _without_nul(value: Any) -> Any:  # noqa: ANN401 - any JSON value

@@ -1,0 +1,91 @@
+"""What is loaded: generated raw objects of one customer-hour in a local folder, with the exact counts to expect."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from isal import igzip
+
+from clickstream_platform.gateways.local_objects import LocalObjectStore
+from clickstream_platform.generate import GeneratorSettings, expected_counts, generate_hour
+from clickstream_platform.model.hours import Hour
+from clickstream_platform.model.manifests import Manifest, ObjectRef
+from clickstream_platform.model.naming import event_slug
+from clickstream_platform.model.object_keys import RawObjectKey
+from clickstream_platform.model.streams import Stream
+
+CUSTOMER = "bench"
+HOUR = Hour.of(datetime(2026, 1, 5, 9, tzinfo=UTC))
+LINES_PER_OBJECT = 100_000
+_MANIFESTS, _EXPECTED = "manifests.json", "expected.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A number of events over a number of tables of about the same size."""
+
+    name: str
+    events: int
+    tables: int
+
+    @property
+    def settings(self) -> GeneratorSettings:
+        """The generator's settings: duplicates, malformed lines, conflicts and new properties at their defaults."""
+        return GeneratorSettings(
+            customer=CUSTOMER, first_hour=HOUR.start, events_per_hour=self.events, streams=self.tables, skew="equal"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Exact counts of a workload."""
+
+    raw: int
+    rows: int
+    duplicates: int
+    malformed: int
+
+
+def write_workload(workload: Workload, folder: Path) -> None:
+    """Write raw objects, their manifests and the expected counts below `folder`."""
+    store = LocalObjectStore(folder / "objects", durable=False)
+    refs: dict[str, list[ObjectRef]] = {}
+    held: dict[str, list[bytes]] = {}
+    first = lines = 0
+    for lines, line in enumerate(generate_hour(workload.settings, 0), start=1):
+        slug = event_slug(line.event_name) if line.record_type == "track" else line.event_name
+        held.setdefault(slug, []).append(line.line)
+        if lines % LINES_PER_OBJECT == 0:
+            _write_objects(store, held, first, refs)
+            held, first = {}, lines
+    _write_objects(store, held, first, refs)
+    manifests = [
+        Manifest.freeze(Stream(CUSTOMER, event), HOUR, items).to_json().decode() for event, items in refs.items()
+    ]
+    (folder / _MANIFESTS).write_text(json.dumps(manifests))
+    counts = expected_counts(workload.settings)
+    expected = Expected(counts.raw, counts.distinct, counts.duplicates, counts.malformed)
+    (folder / _EXPECTED).write_text(json.dumps(asdict(expected)))
+
+
+def read_manifests(folder: Path) -> dict[str, Manifest]:
+    """Return event -> manifest of a written workload."""
+    manifests = [Manifest.from_json(text.encode()) for text in json.loads((folder / _MANIFESTS).read_text())]
+    return {manifest.stream.event: manifest for manifest in manifests}
+
+
+def read_expected(folder: Path) -> Expected:
+    """Return the exact counts of a written workload."""
+    return Expected(**json.loads((folder / _EXPECTED).read_text()))
+
+
+def _write_objects(
+    store: LocalObjectStore, held: dict[str, list[bytes]], first: int, refs: dict[str, list[ObjectRef]]
+) -> None:
+    for event, lines in held.items():
+        key = str(RawObjectKey(HOUR, Stream(CUSTOMER, event), "bench", f"{first:012d}", f"{first + len(lines):012d}"))
+        info = store.put(key, igzip.compress(b"".join(line + b"\n" for line in lines)))
+        refs.setdefault(event, []).append(ObjectRef(key, info.size, info.etag, len(lines)))

@@ -1,0 +1,43 @@
+"""The `clickstream` command: thin commands over the services, one module each.
+
+Belongs here: putting the commands together. Does not: work of any kind.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from clickstream_platform.cli.bench import bench_command
+from clickstream_platform.cli.demo import demo_command
+from clickstream_platform.cli.dev import dev_command
+from clickstream_platform.cli.generate import generate_command
+from clickstream_platform.cli.hours import hours_command
+from clickstream_platform.cli.ingest import ingest_command
+from clickstream_platform.cli.load import load_command
+from clickstream_platform.cli.loads import loads_command
+from clickstream_platform.cli.quarantine import quarantine_app
+from clickstream_platform.cli.query import query_command
+from clickstream_platform.cli.registry import registry_app
+
+app = typer.Typer(
+    name="clickstream",
+    help="Event streams into one warehouse table per customer and event, every hour, complete and exactly once.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+app.command("demo")(demo_command)
+app.command("dev")(dev_command)
+app.command("generate")(generate_command)
+app.command("ingest")(ingest_command)
+app.command("hours")(hours_command)
+app.command("load")(load_command)
+app.command("loads")(loads_command)
+app.command("query")(query_command)
+app.command("bench")(bench_command)
+app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(registry_app, name="registry")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,120 @@
+"""The `hours` sensor: customer-hours that are ready become runs, one each, named after their objects.
+
+Belongs here: making partitions and run requests, and saying what a tick saw. Does not: what is ready
+(`pipeline.planning`).
+"""
+
+from collections.abc import Collection, Sequence
+from functools import partial
+
+import dagster as dg
+
+from clickstream_platform.defs.customer_assets import asset_keys
+from clickstream_platform.defs.partitions import add_events, range_tags
+from clickstream_platform.defs.platform import Platform
+from clickstream_platform.defs.state import CustomerState, DefinitionsState
+from clickstream_platform.pipeline.admission import Admission
+from clickstream_platform.pipeline.discovery import CustomerHour
+from clickstream_platform.pipeline.hour_memory import HourMemory
+from clickstream_platform.pipeline.planning import HoursTick, TickPlanner
+
+HOURS_SENSOR = "hours"
+CUSTOMER_TAG, HOUR_TAG, DIGEST_TAG = "clickstream/customer", "clickstream/hour", "clickstream/input_digest"
+RUN_KEY_TAG = "dagster/run_key"
+RUN_KEYS_PER_QUERY = 200
+MAX_AGE_HOURS = 10_000
+
+
+def build_hours_sensor(state: DefinitionsState) -> dg.SensorDefinition:
+    """Return the sensor over all customers: they share one listing of each hour."""
+    customers = {customer.slug: customer for customer in state.customers}
+
+    @dg.sensor(
+        name=HOURS_SENSOR,
+        asset_selection=dg.AssetSelection.assets(
+            *(key for each in state.customers for key in asset_keys(each).values())
+        ),
+        minimum_interval_seconds=state.sensor_interval_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Requests a run per customer-hour that is sealed, closed by time, or re-opened by a late object.",
+    )
+    def hours(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
+        """Look for ready customer-hours and request their runs."""
+        pipeline, memory = platform.pipeline, HourMemory.from_cursor(context.cursor)
+        find_requested = partial(requested_run_keys, context.instance)
+        limit = pipeline.settings.max_runs_per_tick
+        tick = TickPlanner(pipeline.discovery, pipeline.wiring.registry, customers, find_requested, limit).plan(memory)
+        for line in describe_tick(tick):
+            context.log.info(line)
+        requests = [
+            _run_request(context.instance, customers[each.customer], each, admission, platform, state)
+            for each, admission in tick.requests
+        ]
+        cursor = memory.to_cursor()
+        return (
+            dg.SensorResult(requests, cursor=cursor)
+            if requests
+            else dg.SensorResult(skip_reason=_idle(tick), cursor=cursor)
+        )
+
+    return hours
+
+
+def requested_run_keys(instance: dg.DagsterInstance, run_keys: Sequence[str]) -> Collection[str]:
+    """Return which of these run keys have a run already, whatever became of it."""
+    found: set[str] = set()
+    for start in range(0, len(run_keys), RUN_KEYS_PER_QUERY):
+        tags = {RUN_KEY_TAG: list(run_keys[start : start + RUN_KEYS_PER_QUERY])}
+        found |= {run.tags[RUN_KEY_TAG] for run in instance.get_runs(dg.RunsFilter(tags=tags))}
+    return found
+
+
+def _run_request(
+    instance: dg.DagsterInstance,
+    customer: CustomerState,
+    each: CustomerHour,
+    admission: Admission,
+    platform: Platform,
+    state: DefinitionsState,
+) -> dg.RunRequest:
+    """Return the run of one customer-hour: all events of the customer, so that those without objects get their zero."""
+    events = add_events(instance, customer, admission.events)
+    age_hours = int((platform.pipeline.wiring.clock.now() - each.hour.start).total_seconds() // 3600)
+    tags = {
+        **range_tags(events, each.hour),
+        CUSTOMER_TAG: customer.slug,
+        HOUR_TAG: str(each.hour),
+        DIGEST_TAG: each.digest,
+        "dagster/priority": str(-min(age_hours, MAX_AGE_HOURS)),  # fresh hours before a backlog
+        "dagster/max_runtime": str(state.run_max_seconds),
+    }
+    return dg.RunRequest(run_key=each.run_key, asset_selection=list(asset_keys(customer).values()), tags=tags)
+
+
+def describe_tick(tick: HoursTick) -> list[str]:
+    """Return what a person should know of a tick, a line each."""
+    lines = [
+        f"looked at {tick.hours_looked_at} hours, {tick.hours_changed} changed, {len(tick.requests)} runs to request"
+    ]
+    lines += [
+        f"{each.customer} {each.hour}: {event} is not loaded: {reason}"
+        for each, admission in tick.requests
+        for event, reason in admission.skipped.items()
+    ]
+    lines += [f"{customer}: not loaded: {reason}" for customer, reason in sorted(tick.refused.items())]
+    if tick.without_assets:
+        names = ", ".join(sorted(tick.without_assets))
+        lines.append(
+            f"objects of customers without assets wait for them: {names}. Known customers get theirs by a reload"
+        )
+    for reason, count in sorted(tick.ignored.counts.items()):
+        lines.append(f"ignored {count} objects ({reason}), such as {', '.join(tick.ignored.examples[reason])}")
+    if tick.is_cut:
+        lines.append("more is ready than one tick may request; the next tick goes on")
+    return lines
+
+
+def _idle(tick: HoursTick) -> str:
+    waiting = f"; {tick.open_hours} customer-hours are still open" if tick.open_hours else ""
+    without = f"; {len(tick.without_assets)} customers have no assets yet" if tick.without_assets else ""
+    return f"nothing new in {tick.hours_looked_at} hours{waiting}{without}"

@@ -1,0 +1,104 @@
+"""What the definitions are built from: the customers of the registry and a few settings, as of one moment.
+
+The code server reads it once at load; run workers get the same text from Dagster and never ask the registry, so a run
+sees exactly the assets that the code server showed. Belongs here: the nouns, their JSON, the names derived from them.
+Does not: building assets (`customer_assets`).
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field
+
+from clickstream_platform.errors import ConfigurationError
+from clickstream_platform.model.hours import Hour
+from clickstream_platform.registry.entities import Snapshot
+from clickstream_platform.settings import Settings
+
+_NAME = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
+RAW_BATCHES, STAGED_BATCHES, EVENT_TABLES = "raw_batches", "staged_batches", "event_tables"
+STEPS = (RAW_BATCHES, STAGED_BATCHES, EVENT_TABLES)
+RECONCILIATION = "reconciliation"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerState:
+    """One customer as the definitions need it."""
+
+    slug: str
+    display_name: str
+    destination: str
+    kind: str
+
+    @property
+    def name(self) -> str:
+        """The customer in names of groups, ops and asset keys, which Dagster limits to ASCII: the slug where it is.
+
+        Any other slug keeps its ASCII part and gets the beginning of its hash.
+        """
+        if _NAME.fullmatch(self.slug):
+            return self.slug
+        ascii_part = re.sub(r"[^A-Za-z0-9_]+", "_", self.slug).strip("_")
+        digest = hashlib.sha256(self.slug.encode()).hexdigest()[:10]
+        return f"{ascii_part}_{digest}".lstrip("_")
+
+    @property
+    def events_name(self) -> str:
+        """The name of the dynamic partitions that are this customer's events."""
+        return f"events/{self.slug}"
+
+    @property
+    def pool(self) -> str:
+        """The pool that allows one writer: per customer schema, per file where the warehouse is one file."""
+        return f"warehouse/{self.destination}" if self.kind == "duckdb" else f"warehouse/{self.destination}/{self.slug}"
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionsState:
+    """Everything the definitions depend on besides the code."""
+
+    partitions_start: str
+    asset_owner: str
+    sensor_interval_seconds: int
+    run_max_seconds: int
+    customers: tuple[CustomerState, ...] = field(default=())
+
+    @property
+    def first_hour(self) -> Hour:
+        """The first hour that has partitions."""
+        return Hour.parse(self.partitions_start)
+
+    def to_json(self) -> str:
+        """Return the written form; equal states have equal texts."""
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "DefinitionsState":
+        """Read the written form."""
+        body = json.loads(text)
+        return cls(**body | {"customers": tuple(CustomerState(**each) for each in body["customers"])})
+
+
+def read_state(settings: Settings, snapshot: Snapshot) -> DefinitionsState:
+    """Return the state of this moment; raise ConfigurationError when two customers would share a name in Dagster."""
+    kinds = {destination.name: destination.kind for destination in snapshot.destinations}
+    customers = tuple(
+        CustomerState(each.slug, each.display_name, each.destination, kinds[each.destination])
+        for each in snapshot.customers
+    )
+    by_name: dict[str, str] = {}
+    for customer in customers:
+        if by_name.setdefault(customer.name.lower(), customer.slug) != customer.slug:
+            raise ConfigurationError(
+                "naming the assets of a customer",
+                where=repr(customer.slug),
+                cause=f"{by_name[customer.name.lower()]!r} has the same name in Dagster, {customer.name!r}",
+                remedy="Give one of the two customers another slug.",
+            )
+    return DefinitionsState(
+        partitions_start=settings.partitions_start,
+        asset_owner=settings.asset_owner,
+        sensor_interval_seconds=settings.sensor_interval_seconds,
+        run_max_seconds=settings.run_max_seconds,
+        customers=customers,
+    )

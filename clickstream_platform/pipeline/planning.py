@@ -1,0 +1,119 @@
+"""One tick of the search for ready hours: which customer-hours to request now, and what to remember.
+
+Belongs here: the order, the bounds and the memory of a tick. Does not: what ready means (`discovery`), how a request
+becomes a run (`defs`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from clickstream_platform.errors import RegistryError
+from clickstream_platform.model.hours import Hour
+from clickstream_platform.pipeline.admission import Admission, announce
+from clickstream_platform.pipeline.discovery import CustomerHour, Discovery, HourLook
+from clickstream_platform.pipeline.hour_contents import Ignored
+from clickstream_platform.pipeline.hour_memory import HourMemory
+from clickstream_platform.pipeline.ports import EventRegistry
+
+# Beside the recent hours, a tick looks at so many others: a backlog of months is worked off tick by tick.
+MAX_OTHER_HOURS_PER_TICK = 48
+
+
+@dataclass(slots=True)
+class HoursTick:
+    """What a tick found: customer-hours to request, in order, each with its admission, and what a person should know.
+
+    `without_assets` are customers with ready hours that no asset loads yet, `refused` tells which customers the
+    registry did not accept and why, `open_hours` counts customer-hours that have not closed, and `is_cut` says that
+    more is ready than one tick may request.
+    """
+
+    requests: list[tuple[CustomerHour, Admission]] = field(default_factory=list)
+    without_assets: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
+    open_hours: int = 0
+    hours_looked_at: int = 0
+    hours_changed: int = 0
+    ignored: Ignored = field(default_factory=Ignored)
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TickPlanner:
+    """Chooses what to request.
+
+    `customers` are those with assets. `find_requested` returns which of some run keys were requested before, so that a
+    lost memory, or a late object of another customer in the same hour, requests nothing twice. `limit` bounds the
+    requests of a tick.
+    """
+
+    discovery: Discovery
+    registry: EventRegistry
+    customers: Collection[str]
+    find_requested: Callable[[Sequence[str]], Collection[str]]
+    limit: int
+
+    def plan(self, memory: HourMemory) -> HoursTick:
+        """Look at the hours that may have changed and choose customer-hours; updates `memory`."""
+        memory.meet_customers(hashlib.sha256("\n".join(sorted(self.customers)).encode()).hexdigest()[:16])
+        recent = self.discovery.recent_hours()
+        memory.keep_recent(recent)
+        tick = HoursTick()
+        for hour in self._hours_to_look_at(memory, recent):
+            tick.hours_looked_at += 1
+            look = self.discovery.look(hour, None if hour in memory.asked.hours else memory.fingerprints.get(hour))
+            if look is None:
+                continue
+            tick.hours_changed += 1
+            tick.ignored.update(look.ignored)
+            tick.open_hours += len(look.open_customers)
+            if not self._take(tick, look):
+                tick.is_cut = True
+                break
+            tick.without_assets |= self._remember(memory, look, is_recent=hour >= recent[0])
+        return tick
+
+    def _hours_to_look_at(self, memory: HourMemory, recent: list[Hour]) -> Iterator[Hour]:
+        """Yield older hours that were asked for, the recent ones, then older ones that were never looked at."""
+        memory.asked.hours = {hour for hour in memory.asked.hours if self.discovery.is_known(hour)}
+        others = sorted(memory.asked.hours - set(recent))[:MAX_OTHER_HOURS_PER_TICK]
+        known = memory.settled.hours | memory.asked.hours
+        yield from others
+        yield from recent
+        unseen = (hour for hour in self.discovery.older_hours() if hour not in known)
+        yield from islice(unseen, MAX_OTHER_HOURS_PER_TICK - len(others))
+
+    def _take(self, tick: HoursTick, look: HourLook) -> bool:
+        """Add the hour's new customer-hours to the requests; False when the limit left some out."""
+        candidates = [each for each in look.ready if each.customer in self.customers]
+        requested = self.find_requested([each.run_key for each in candidates]) if candidates else ()
+        for each in candidates:
+            if each.run_key in requested:
+                continue
+            if len(tick.requests) >= self.limit:
+                return False
+            try:
+                records = {event: each.records(event) for event in each.streams}
+                admission = announce(self.registry, each.customer, each.hour, records)
+            except RegistryError as error:  # one customer that the registry refuses holds nobody else back
+                tick.refused[each.customer] = str(error)
+                continue
+            if admission.events:
+                tick.requests.append((each, admission))
+        return True
+
+    def _remember(self, memory: HourMemory, look: HourLook, *, is_recent: bool) -> set[str]:
+        """Note that everything ready in this hour is requested; return the customers that have no assets."""
+        missing = {each.customer for each in look.ready} - set(self.customers)
+        hour = look.hour
+        memory.asked.hours.discard(hour)
+        (memory.waiting.hours.add if missing else memory.waiting.hours.discard)(hour)
+        if is_recent:
+            memory.fingerprints[hour] = look.fingerprint
+        elif not look.open_customers:
+            memory.settled.hours.add(hour)
+        return missing

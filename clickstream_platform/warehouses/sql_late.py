@@ -1,0 +1,90 @@
+"""SQL that keeps ids unique across hours: find what other hours have, delete it there, correct their ledger rows."""
+# Names are quoted by `identifiers.quote_identifier` alone and values are parameters:
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+from clickstream_platform.load.statements import (
+    AdjustLater,
+    DeleteLater,
+    FindLate,
+    LateSearch,
+    ReopenHours,
+)
+from clickstream_platform.model.streams import LOADS
+from clickstream_platform.warehouses.sql_names import LATE, Sql, SqlNames, conditions_of, interval, where
+from clickstream_platform.warehouses.sql_rows import TIME
+
+
+class LateSql(SqlNames):
+    """Renders the dedup window. `late` holds (event, id, hour, is_earlier), one row per id and hour that matters."""
+
+    def find_late(self, statement: FindLate) -> list[Sql]:
+        """Search every table once, in the sort-key range that can match, and keep what decides."""
+        searches = [self._search(search, statement) for search in statement.searches]
+        late, hour = self.session_table(LATE), statement.hour.start
+        # An id of an earlier hour is a duplicate here, and then later hours keep theirs: the earliest hour decides.
+        text = (
+            f"CREATE TEMP TABLE {late} AS SELECT event, id, hour, hour < {TIME} AS is_earlier FROM "
+            "(SELECT event, id, hour, MIN(hour) OVER (PARTITION BY event, id) AS earliest FROM "
+            f"({' UNION ALL '.join(search.text for search in searches)}) AS found) AS ranked "
+            f"WHERE hour = earliest OR earliest > {TIME}"
+        )
+        params = (hour, *(value for search in searches for value in search.params), hour)
+        return [Sql(f"DROP TABLE IF EXISTS {late}"), Sql(text, params)]
+
+    def _search(self, search: LateSearch, statement: FindLate) -> Sql:
+        event = Sql("t.event") if search.event is None else Sql("CAST(? AS VARCHAR(512))", (search.event,))
+        join = " AND t.event = s.event" if search.event is None else ""
+        window = interval(statement.window)
+        condition = where(
+            [
+                Sql(f"t.received_at BETWEEN {TIME} AND {TIME}", (search.first, search.last)),
+                Sql(f"t.received_at BETWEEN s.received_at - {window} AND s.received_at + {window}"),
+                Sql(f"t.batch_hour <> {TIME}", (statement.hour.start,)),
+                *conditions_of(search.rows, "s"),
+            ]
+        )
+        return Sql(
+            f"SELECT {event.text} AS event, t.id AS id, t.batch_hour AS hour "
+            f"FROM {self.session_table(search.rows.pack)} AS s JOIN {self.table(search.table)} AS t "
+            f"ON t.id = s.id{join}{condition.text}",
+            (*event.params, *condition.params),
+        )
+
+    def delete_later(self, statement: DeleteLater) -> list[Sql]:
+        """Delete the found rows of later hours."""
+        table = self.table(statement.table)
+        event = Sql("late.event = ?", (statement.event,)) if statement.event else Sql(f"late.event = {table}.event")
+        return [
+            Sql(
+                f"DELETE FROM {table} USING {self.session_table(LATE)} AS late WHERE {event.text} "
+                f"AND late.id = {table}.id AND late.hour = {table}.batch_hour AND NOT late.is_earlier",
+                event.params,
+            )
+        ]
+
+    def adjust_later(self, statement: AdjustLater) -> list[Sql]:
+        """Correct the later hours' ledger rows."""
+        loads = self.table(LOADS)
+        return [
+            Sql(
+                f"UPDATE {loads} SET loaded_rows = loaded_rows - moved.ids, "
+                "duplicate_records = duplicate_records + moved.ids "
+                "FROM (SELECT event, hour, COUNT(DISTINCT id) AS ids "
+                f"FROM {self.session_table(LATE)} WHERE NOT is_earlier GROUP BY event, hour) AS moved "
+                f"WHERE {loads}.customer = ? AND {loads}.event = moved.event AND {loads}.hour = moved.hour",
+                (statement.customer,),
+            )
+        ]
+
+    def reopen_hours(self, statement: ReopenHours) -> list[Sql]:
+        """Blank the digests of hours that must be loaded again."""
+        hours = ", ".join([TIME] * len(statement.hours))
+        return [
+            Sql(
+                f"UPDATE {self.table(LOADS)} SET input_digest = '' "
+                f"WHERE customer = ? AND event = ? AND hour IN ({hours})",
+                (statement.customer, statement.event, *(hour.start for hour in statement.hours)),
+            )
+        ]

@@ -1,0 +1,129 @@
+"""Opens the parts that the settings name and hands them out together. The wiring of the CLI and of Dagster's resources.
+
+Belongs here: choosing implementations. Does not: work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from clickstream_platform.errors import ConfigurationError
+from clickstream_platform.gateways.clock import Clock, SystemClock
+from clickstream_platform.gateways.object_store import ObjectStore
+from clickstream_platform.gateways.part_files import PartFiles
+from clickstream_platform.gateways.stores import open_object_store
+from clickstream_platform.model.hours import Hour
+from clickstream_platform.registry import RegistryService, open_registry
+from clickstream_platform.registry.entities import Customer
+from clickstream_platform.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from clickstream_platform.load.ledger_row import LedgerRow
+    from clickstream_platform.load.loader import Loader
+    from clickstream_platform.load.port import Warehouse
+    from clickstream_platform.transform.transformer import Transformer
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """The opened parts; each is opened at its first use. Close it after use, or use it in a `with` block."""
+
+    settings: Settings
+    clock: Clock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what was opened."""
+        registry = self.__dict__.get("registry")
+        if registry is not None:
+            registry.close()
+
+    @cached_property
+    def objects(self) -> ObjectStore:
+        """The object store."""
+        settings = self.settings
+        return open_object_store(
+            settings.objects,
+            endpoint_url=settings.s3_endpoint_url or None,
+            region=settings.s3_region or None,
+            max_workers=settings.s3_max_workers,
+        )
+
+    @cached_property
+    def registry(self) -> RegistryService:
+        """The registry service."""
+        return open_registry(self.settings.registry, self.clock)
+
+    @cached_property
+    def transformer(self) -> Transformer:
+        """The transform of raw objects into staged batches."""
+        # Imported only here: Arrow and DuckDB take half a second, which the registry's commands need not wait for.
+        from clickstream_platform.transform.transformer import Transformer, TransformSettings
+
+        settings = self.settings
+        limits = TransformSettings(
+            memory_bytes=settings.transform_memory_mb * 1024 * 1024,
+            block_bytes=settings.block_bytes,
+            max_record_bytes=settings.max_record_bytes,
+            max_depth=settings.max_depth,
+            part_bytes=settings.part_bytes,
+            work_dir=settings.work_dir or None,
+        )
+        return Transformer(self.objects, limits)
+
+    def open_warehouse(self, customer: Customer) -> Warehouse:
+        """Return the warehouse that the customer's tables are in; connections are opened when something is asked of it.
+
+        Raises ConfigurationError for a kind of warehouse that this version can't write to.
+        """
+        from clickstream_platform.warehouses.duckdb import DuckDBWarehouse
+
+        destination = self.registry.get_destination(customer.destination)
+        if destination.kind != "duckdb":
+            raise ConfigurationError(
+                "opening a warehouse",
+                where=f"{customer.slug}, destination {destination.name!r}",
+                cause=f"{destination.kind} is not supported by this version",
+                remedy="Give the customer a destination of kind duckdb.",
+            )
+        temp_folder = Path(self.settings.work_dir) if self.settings.work_dir else None
+        path = Path(destination.settings.get("path") or self.settings.duckdb)
+        return DuckDBWarehouse(path, memory_mb=self.settings.duckdb_memory_mb, temp_folder=temp_folder)
+
+    def schema_of(self, customer: Customer) -> str:
+        """Return the schema of the customer's tables."""
+        return self.registry.get_destination(customer.destination).schema or customer.slug
+
+    @contextmanager
+    def open_loader(self, customer: Customer) -> Iterator[Loader]:
+        """Open the loader of a customer's batches; fetched parts are deleted at the end."""
+        from clickstream_platform.load.loader import Loader
+
+        warehouse, schema = self.open_warehouse(customer), self.schema_of(customer)
+        with PartFiles(self.objects, self.settings.work_dir or None) as locate:
+            window_hours = customer.policy.dedup_window_hours
+            yield Loader(warehouse, schema, self.clock, locate=locate, dedup_window_hours=window_hours)
+
+    def list_loads(self, customer: Customer, hour: Hour | None = None, event: str | None = None) -> list[LedgerRow]:
+        """Return the customer's ledger rows by hour and event."""
+        from clickstream_platform.load.ledger import list_loads
+
+        return list_loads(self.open_warehouse(customer), self.schema_of(customer), customer.slug, hour, event)
+
+
+def open_wiring(settings: Settings | None = None, clock: Clock | None = None) -> Wiring:
+    """Return the wiring for these settings (default: from the environment)."""
+    return Wiring(settings or load_settings(), clock or SystemClock())

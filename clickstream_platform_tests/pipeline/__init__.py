@@ -1,0 +1,1 @@
+"""Tests of the hourly work without Dagster."""
