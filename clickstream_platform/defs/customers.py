@@ -39,13 +39,6 @@ class Customers(dg.StateBackedComponent):
         return assemble(DefinitionsState.from_json(state_path.read_text()))
 
 
-@dg.component_instance
-def customers(context: dg.ComponentLoadContext) -> Customers:
-    """Return the component for Dagster's loader of this folder."""
-    del context
-    return Customers()
-
-
 def assemble(state: DefinitionsState, platform: Platform | None = None) -> dg.Definitions:
     """Return the definitions for a state; tests give a platform of their own."""
     return dg.Definitions(

@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import dagster as dg
-import requests
-from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError, ReloadRepositoryLocationStatus
 
 from clickstream_platform.defs.platform import Platform
 from clickstream_platform.defs.state import DefinitionsState, read_state
@@ -63,6 +61,10 @@ def ask_for_reload(settings: Settings) -> str:
     """Ask the webserver to reload the code location; return what came of it and, where needed, what to do."""
     if not settings.dagster_webserver_url:
         return f"No webserver is set to be asked. {_by_hand(settings)}"
+    # Imported only here: it takes most of a second, which run workers need not wait for.
+    import requests
+    from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError, ReloadRepositoryLocationStatus
+
     url = urlsplit(settings.dagster_webserver_url)
     try:
         client = DagsterGraphQLClient(

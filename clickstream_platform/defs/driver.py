@@ -9,6 +9,7 @@ progress.
 
 import logging
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.sensor import execute_sensor_iteration
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster._utils.hosted_user_process import recon_job_from_origin
+from sqlalchemy import Engine, event
 
 from clickstream_platform.defs.hours_sensor import CUSTOMER_TAG, HOUR_TAG, HOURS_SENSOR
 from clickstream_platform.errors import ConfigurationError
@@ -185,8 +187,32 @@ def _open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
             "class": "NoOpComputeLogManager",
         },
     }
-    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home.absolute()), overrides=overrides)) as instance:
+    folder = home.absolute()
+    with (
+        _unsynchronised_below(folder),
+        dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=overrides)) as instance,
+    ):
         yield instance
+
+
+@contextmanager
+def _unsynchronised_below(folder: Path) -> Iterator[None]:
+    """Don't wait for the disk on each of Dagster's events in SQLite, which is most of a small run's time.
+
+    A crash of the machine (not of the process) may then damage Dagster's history; what is loaded is in the ledger.
+    """
+
+    def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - drivers' connections have no common type
+        if isinstance(connection, sqlite3.Connection):
+            files = [row[2] for row in connection.execute("PRAGMA database_list") if row[2]]
+            if all(Path(file).is_relative_to(folder) for file in files):
+                connection.execute("PRAGMA synchronous=OFF")
+
+    event.listen(Engine, "connect", prepare)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", prepare)
 
 
 def _launcher_of(instance: dg.DagsterInstance) -> WaitingRunLauncher:

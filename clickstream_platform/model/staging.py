@@ -10,7 +10,7 @@ Belongs here: the description and its JSON form. Does not: writing Parquet (`tra
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -88,8 +88,23 @@ class StagedBatch:
 
     def to_json(self) -> bytes:
         """Return the stored form, `batch.json`."""
-        body = asdict(self)
-        body["hour"] = str(self.hour)
+        body = {
+            "customer": self.customer,
+            "hour": str(self.hour),
+            "digest": self.digest,
+            "streams": [asdict(stream) for stream in self.streams],
+            "packs": [
+                {
+                    "parts": [asdict(part) for part in pack.parts],
+                    "columns": _column_lists(pack.columns),
+                    "shared": pack.shared,
+                }
+                for pack in self.packs
+            ],
+            "tables": [_table_fields(table) for table in self.tables],
+            "tracks": _table_fields(self.tracks) if self.tracks else None,
+            "discards": _table_fields(self.discards) if self.discards else None,
+        }
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
     @classmethod
@@ -114,8 +129,23 @@ class StagedBatch:
         )
 
 
-def _columns(items: list[Mapping[str, Any]]) -> tuple[Column, ...]:
-    return tuple(Column(item["name"], ColumnType(item["type"]), item["length"]) for item in items)
+def _column_lists(columns: Iterable[Column]) -> list[tuple[str, str, int]]:
+    """Return columns as [name, type, length]: a thousand tables have fifty thousand of them."""
+    return [(column.name, column.type, column.length) for column in columns]
+
+
+def _table_fields(table: StagedTable) -> dict[str, Any]:
+    return {
+        "table": table.table,
+        "pack": table.pack,
+        "number": table.number,
+        "columns": _column_lists(table.columns),
+        "rows": table.rows,
+    }
+
+
+def _columns(items: list[tuple[str, str, int]]) -> tuple[Column, ...]:
+    return tuple(Column(name, ColumnType(column_type), length) for name, column_type, length in items)
 
 
 def _table(item: Mapping[str, Any]) -> StagedTable:

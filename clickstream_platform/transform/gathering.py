@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from clickstream_platform.model.damage_marker import DamageMarker
 from clickstream_platform.model.quarantined import QuarantinedRecord
-from clickstream_platform.model.records import RejectReason
-from clickstream_platform.model.schemas import TableState
+from clickstream_platform.model.records import ENVELOPE_COLUMNS, RejectReason
+from clickstream_platform.model.schemas import ColumnType, TableState
 from clickstream_platform.model.streams import TYPE_OF_TABLE, UNIDENTIFIED
 from clickstream_platform.transform.chunks import BatchStream, Chunk
 from clickstream_platform.transform.dedup import SeenRecords
@@ -26,6 +26,8 @@ from clickstream_platform.transform.plan import ColumnFacts
 from clickstream_platform.transform.quarantine import Quarantine
 from clickstream_platform.transform.shreds import Shred, ShredSpool
 from clickstream_platform.transform.texts import Ints
+
+_TIMES = frozenset(column.name for column in ENVELOPE_COLUMNS if column.type is ColumnType.TIMESTAMP)
 
 
 @dataclass(slots=True)
@@ -53,15 +55,16 @@ class Gatherer:
         shreds = [shred for shred in shreds if len(shred)]
         for shred, keep in zip(shreds, self.seen.add(shreds), strict=True):
             count_streams(self.duplicates, shred.stream[~keep])
-            kept = shred.select(keep)
-            if len(kept):
-                self._note_facts(kept)
-                self.spool.append(kept)
+            # Of all records, repeated ones too: which of them wins must not change a column's type.
+            self._note_facts(shred)
+            self.spool.append(shred.select(keep))
 
     def _note_facts(self, shred: Shred) -> None:
         numbers, starts = shred.segments()
         facts = [self.facts.setdefault(number, ColumnFacts()) for number in numbers.tolist()]
         for name, column in shred.columns.items():
+            if name in _TIMES:
+                continue  # their type never depends on the data
             kinds, longest = reduce_kinds(*kinds_of(column), starts)
             for index in np.flatnonzero(kinds).tolist():
                 facts[index].note(name, int(kinds[index]), int(longest[index]))

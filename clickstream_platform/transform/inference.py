@@ -7,6 +7,7 @@ afterwards, BIGINT widens to DOUBLE and VARCHAR to a longer VARCHAR, and nothing
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from clickstream_platform.model.schemas import Column, ColumnType, varchar_length
 from clickstream_platform.transform.kinds import MAX_EXACT_DOUBLE, Kind
@@ -16,19 +17,25 @@ _TEXTUAL = Kind.TEXT | Kind.TIME | Kind.BOOLEAN | Kind.INTEGER | Kind.FRACTION |
 
 def infer_column(name: str, mask: int, longest_bytes: int) -> Column:
     """Return the column for values of these kinds in a table that does not have it yet."""
+    column_type = _infer_type(mask)
+    return Column(name, column_type, varchar_length(longest_bytes) if column_type is ColumnType.VARCHAR else 0)
+
+
+@cache  # there are fewer masks than tables times columns
+def _infer_type(mask: int) -> ColumnType:
     kinds = Kind(mask)
     wide, kinds = bool(kinds & Kind.WIDE), kinds & ~Kind.WIDE
     if kinds & Kind.NESTED:
-        return Column(name, ColumnType.JSON)
+        return ColumnType.JSON
     if kinds == Kind.BOOLEAN:
-        return Column(name, ColumnType.BOOLEAN)
+        return ColumnType.BOOLEAN
     if kinds == Kind.TIME:
-        return Column(name, ColumnType.TIMESTAMP)
+        return ColumnType.TIMESTAMP
     if kinds == Kind.INTEGER:
-        return Column(name, ColumnType.BIGINT)
+        return ColumnType.BIGINT
     if not kinds & ~(Kind.INTEGER | Kind.FRACTION | Kind.INTEGRAL) and not wide:
-        return Column(name, ColumnType.DOUBLE)
-    return Column(name, ColumnType.VARCHAR, varchar_length(longest_bytes))
+        return ColumnType.DOUBLE
+    return ColumnType.VARCHAR
 
 
 def evolve_column(column: Column, mask: int, longest_bytes: int, greatest_integer: Callable[[], int]) -> Column:

@@ -85,7 +85,7 @@ def _split(texts: pa.StringArray) -> Kinds:
     values = np.asarray(pc.cast(texts, pa.float64()))
     with np.errstate(invalid="ignore"):
         result[pointed] = np.where(np.floor(values[pointed]) == values[pointed], Kind.INTEGRAL, Kind.FRACTION)
-        odd: Bools = ~np.isfinite(values) | (np.abs(values) > MAX_EXACT_DOUBLE)
+        odd: Bools = ~np.isfinite(values) | (np.abs(values) >= MAX_EXACT_DOUBLE)
     for index in np.flatnonzero(odd):
         result[index] = _kind_of_number(str(texts[int(index)]))
     return result

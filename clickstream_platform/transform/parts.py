@@ -11,12 +11,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clickstream_platform.model.schemas import Column, ColumnType
+from clickstream_platform.model.schemas import Column
 from clickstream_platform.model.staging import TABLE_COLUMN, StagedPart
 from clickstream_platform.transform.port import Objects
 from clickstream_platform.transform.typed import ARROW_TYPES
 
-_DICTIONARY_TYPES = frozenset({ColumnType.VARCHAR})
+ROW_GROUP_BYTES = 12 * 1024 * 1024  # of Arrow data; what is held before it is written
+_SAMPLED_ROWS = 1_000
+_MANY_VALUES = 0.3  # a dictionary costs more than it saves when more of the sampled values than this are distinct
 
 
 class PartWriter:
@@ -29,11 +31,12 @@ class PartWriter:
         self._objects = objects
         self._prefix = prefix
         self._path = folder / f"{prefix.rstrip('-').rpartition('/')[2]}.parquet"
-        self._columns = columns
         fields = [pa.field(column.name, ARROW_TYPES[column.type]) for column in columns]
         self._schema = pa.schema([*fields, *([pa.field(TABLE_COLUMN, pa.int32())] if shared else [])])
         self._part_bytes = part_bytes
         self._writer: pq.ParquetWriter | None = None
+        self._held: list[pa.Table] = []
+        self._held_bytes = 0
         self._rows = 0
         self._parts: list[StagedPart] = []
 
@@ -41,14 +44,29 @@ class PartWriter:
         """Append rows; a column that is missing is null."""
         if not rows:
             return
-        if self._writer is None:
-            names = [column.name for column in self._columns if column.type in _DICTIONARY_TYPES]
-            self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd", use_dictionary=names)
         columns = [arrays[f.name] if f.name in arrays else pa.nulls(rows, f.type) for f in self._schema]
-        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
+        self._held.append(pa.Table.from_arrays(columns, schema=self._schema))
+        self._held_bytes += self._held[-1].nbytes
         self._rows += rows
-        if self._path.stat().st_size >= self._part_bytes:
-            self._finish_part()
+        if self._held_bytes >= ROW_GROUP_BYTES:
+            self._write_row_group()
+            if self._path.stat().st_size >= self._part_bytes:
+                self._finish_part()
+
+    def _write_row_group(self) -> None:
+        if not self._held:
+            return
+        table = pa.concat_tables(self._held)
+        self._held, self._held_bytes = [], 0
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._path,
+                self._schema,
+                compression="zstd",
+                use_dictionary=_columns_with_few_values(table),
+                write_statistics=False,  # the loader reads every row
+            )
+        self._writer.write_table(table, row_group_size=len(table))
 
     def close(self) -> tuple[StagedPart, ...]:
         """Finish the last part; return all parts."""
@@ -56,6 +74,7 @@ class PartWriter:
         return tuple(self._parts)
 
     def _finish_part(self) -> None:
+        self._write_row_group()
         if self._writer is None:
             return
         self._writer.close()
@@ -65,3 +84,11 @@ class PartWriter:
         self._parts.append(StagedPart(key, info.size, self._rows))
         self._path.unlink()
         self._rows = 0
+
+
+def _columns_with_few_values(table: pa.Table) -> list[str]:
+    """Return the text columns that a dictionary makes smaller and faster, judged by their first rows."""
+    sample = table.slice(0, _SAMPLED_ROWS)
+    limit = max(1, _MANY_VALUES * len(sample))
+    texts = (field.name for field in table.schema if pa.types.is_string(field.type))
+    return [name for name in texts if len(sample.column(name).unique()) <= limit]

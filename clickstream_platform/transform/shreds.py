@@ -7,7 +7,7 @@ types their columns get (`inference`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ import pyarrow.ipc
 
 from clickstream_platform.transform.texts import Bools, Ints
 
-_FIXED = ("_stream", "_position", "_line_hash", "_identity")
+_FIXED = ("_stream", "_position", "_line_hash")
 
 
 @dataclass(slots=True)
@@ -24,14 +24,13 @@ class Shred:
     """Rows ordered by stream. `columns`: column name -> JSON text or null. The fixed columns are one value a row.
 
     `stream`: index of the stream in the batch; `position`: ordinal of the record in the batch; `line_hash`: of the
-    raw line, to tell an identical duplicate from a contested one.
+    raw line, which decides between records that arrived at once.
     """
 
     columns: dict[str, pa.StringArray]
     stream: Ints
     position: Ints
     line_hash: Ints
-    identity: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __len__(self) -> int:
         return len(self.stream)
@@ -42,8 +41,7 @@ class Shred:
             return self
         mask = pa.array(keep)
         columns = {name: column.filter(mask) for name, column in self.columns.items()}
-        identity = self.identity[keep] if len(self.identity) else self.identity
-        return Shred(columns, self.stream[keep], self.position[keep], self.line_hash[keep], identity)
+        return Shred(columns, self.stream[keep], self.position[keep], self.line_hash[keep])
 
     def segments(self) -> tuple[Ints, Ints]:
         """Return the streams present and the first row of each."""
@@ -92,7 +90,7 @@ class ShredSpool:
             yield self._read(item) if isinstance(item, Path) else item
 
     def _write(self, shred: Shred) -> Path:
-        fixed = dict(zip(_FIXED, (shred.stream, shred.position, shred.line_hash, shred.identity), strict=True))
+        fixed = dict(zip(_FIXED, (shred.stream, shred.position, shred.line_hash), strict=True))
         table = pa.table({**{name: pa.array(values) for name, values in fixed.items()}, **_prefixed(shred.columns)})
         path = self._folder / f"shred-{len(self._items):06d}.arrow"
         options = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -104,8 +102,8 @@ class ShredSpool:
         with path.open("rb") as file:
             table = pa.ipc.open_file(file).read_all().combine_chunks()
         arrays = {name: table.column(name).chunk(0) for name in table.column_names}
-        stream, position, line_hash, identity = (np.asarray(arrays.pop(name)) for name in _FIXED)
-        return Shred({name[1:]: column for name, column in arrays.items()}, stream, position, line_hash, identity)
+        stream, position, line_hash = (np.asarray(arrays.pop(name)) for name in _FIXED)
+        return Shred({name[1:]: column for name, column in arrays.items()}, stream, position, line_hash)
 
 
 def _prefixed(columns: Mapping[str, pa.StringArray]) -> dict[str, pa.StringArray]:

@@ -66,7 +66,7 @@ class Stager:
     def stage(self, gathered: Gatherer) -> StagedOutput:
         """Write everything; return its description."""
         output = StagedOutput()
-        losers = gathered.seen.losers(gathered.spool)
+        losers = np.array(sorted(gathered.seen.losers), np.int64)
         _count_rows(gathered, losers, output)
         plans = {number: self._plan(self.streams[number], gathered.facts[number]) for number in output.rows}
         sinks = self._open_packs(plans, output.rows)

@@ -114,7 +114,7 @@ def _fast_double(texts: pa.StringArray) -> pa.Array | None:
         return None
     found = np.asarray(pc.fill_null(values, 0.0))
     with np.errstate(invalid="ignore"):
-        odd = ~np.isfinite(found) | (np.abs(found) > MAX_EXACT_DOUBLE)
+        odd = ~np.isfinite(found) | (np.abs(found) >= MAX_EXACT_DOUBLE)
     return None if odd.any() else values
 
 
@@ -129,13 +129,25 @@ def _fast_timestamp(texts: pa.StringArray) -> pa.Array | None:
 
 
 def _fast_varchar(texts: pa.StringArray) -> pa.Array | None:
+    """Unquote strings and keep numbers and booleans as they are written; only strings with escapes are read singly."""
     view = TextView.of(texts)
-    if not ((view.byte_at(0) == ord('"')) | ~view.valid).all() or int(view.lengths.max()) - 2 > MAX_VARCHAR_BYTES:
+    first = view.byte_at(0)
+    if (
+        int(view.lengths.max()) - 2 > MAX_VARCHAR_BYTES
+        or (view.valid & ((first == ord("[")) | (first == ord("{")))).any()
+    ):
         return None
-    first, last = int(view.offsets[0]), int(view.offsets[-1])
-    if (view.data[first:last] == ord("\\")).any():
-        return None
-    return pc.utf8_slice_codeunits(texts, 1, -1)
+    values = pc.binary_slice(texts.view(pa.binary()), 1, -1).view(pa.string())
+    quoted = (first == ord('"')) | ~view.valid
+    if not quoted.all():
+        values = pc.if_else(pa.array(quoted), values, texts)
+    if (view.data[int(view.offsets[0]) : int(view.offsets[-1])] == ord("\\")).any():
+        if pc.any(pc.match_substring(texts, _NUL)).as_py():
+            return None
+        escaped = pc.fill_null(pc.match_substring(texts, "\\"), False)
+        unescaped = pa.array([orjson.loads(text) for text in texts.filter(escaped).to_pylist()], pa.string())
+        values = pc.replace_with_mask(values, escaped, unescaped)
+    return values
 
 
 def _fast_json(texts: pa.StringArray) -> pa.Array | None:

@@ -134,16 +134,19 @@ class DuckDBEngine:
         valid_lines = group if found.valid.all() else group.filter(pa.array(found.valid))
         regular = find_regular(found, frozen, valid_lines, (chunk.ends - chunk.starts)[good])
         regular &= _has_envelope(found, frozen, plan.record_type, chunk.stream[good], streams)
-        columns: dict[str, pa.StringArray] = {}
+        merged: dict[str, pa.StringArray] = {}
         for name, paths in frozen.columns.items():
-            column, agrees = _merge([found.column(path) for path in paths])
-            regular &= agrees
-            columns[name] = column
-        keep = pa.array(regular)
-        index = good[regular]
-        everything = bool(regular.all())
+            if len(paths) > 1:
+                merged[name], agrees = _merge([found.column(path) for path in paths])
+                regular &= agrees
+        rows_done = np.flatnonzero(regular)
+        index = good[rows_done]
+        columns = {
+            name: merged[name].take(pa.array(rows_done)) if name in merged else found.column(paths[0], rows_done)
+            for name, paths in frozen.columns.items()
+        }
         shred = Shred(
-            {n: c if everything else c.filter(keep) for n, c in columns.items() if c.null_count < len(c)},
+            {name: column for name, column in columns.items() if column.null_count < len(column)},
             chunk.stream[index],
             index + chunk.first_position,
             _hashes(chunk, index),

@@ -34,14 +34,15 @@ class Extraction:
     lengths: Matrix
     present: Bools
 
-    def column(self, path: int) -> pa.StringArray:
-        """Return the texts of one path, null where it is absent, JSON null or an object that was flattened."""
-        width = self.lengths.shape[1] + 1
-        rows = np.arange(path, len(self.texts), width)
+    def column(self, path: int, rows: Ints | None = None) -> pa.StringArray:
+        """Return the texts of one path (of some rows), null where it is absent, JSON null or a flattened object."""
         leaf = self.present[:, path] & (self.first[:, path] != ord("n"))
-        if leaf.all():
-            return self.texts.take(pa.array(rows))
-        return self.texts.take(pa.array(rows, mask=~leaf))
+        if rows is None:
+            rows = np.arange(len(leaf))
+        else:
+            leaf = leaf[rows]
+        places = rows * (self.lengths.shape[1] + 1) + path
+        return self.texts.take(pa.array(places) if leaf.all() else pa.array(places, mask=~leaf))
 
 
 def extract(connection: duckdb.DuckDBPyConnection, lines: pa.StringArray, plan: FrozenPlan) -> Extraction:
