@@ -80,14 +80,14 @@ class LineReader:
             size += len(piece)
             if size < self._block_bytes:
                 continue
-            data, rest = _split(held)
-            block, rest = self._cut(_without_bom(data) if is_first else data, rest)
+            data, rest = _split(_without_bom(held) if is_first else held)
+            block, rest = self._cut(data, rest)
             held, size, is_first = [rest], len(rest), False
             yield block
-        data, tail = _split(held)
+        data, tail = _split(_without_bom(held) if is_first else held)
         if self.damage is None or self.damage.reason not in _CUTTING:
             data, tail = data + tail + b"\n" if tail else data, b""
-        block, _ = self._cut(_without_bom(data) if is_first else data, b"")
+        block, _ = self._cut(data, b"")
         if tail:
             self.partial_line = (self._number, tail)
         yield block
@@ -138,5 +138,6 @@ def _without_returns(view: npt.NDArray[np.uint8], starts: Offsets, ends: Offsets
     return shortened
 
 
-def _without_bom(data: bytes) -> bytes:
-    return data[len(_BOM) :] if data.startswith(_BOM) else data
+def _without_bom(pieces: list[bytes]) -> list[bytes]:
+    head = b"".join(pieces[: len(_BOM)])
+    return [head[len(_BOM) :], *pieces[len(_BOM) :]] if head.startswith(_BOM) else pieces

@@ -42,17 +42,11 @@ def asset_keys(customer: CustomerState) -> dict[str, dg.AssetKey]:
 def build_customer_assets(customer: CustomerState, state: DefinitionsState) -> dg.AssetsDefinition:
     """Return the customer's three assets and their reconciliation check."""
     keys = asset_keys(customer)
-    check = dg.AssetCheckSpec(
-        RECONCILIATION,
-        asset=keys[EVENT_TABLES],
-        blocking=False,
-        description="raw = loaded + duplicates + rejected for every stream-hour, and the table holds the loaded rows.",
-    )
 
     @dg.multi_asset(
         name=f"load_{customer.name}",
         specs=_specs(customer, state, keys),
-        check_specs=[check],
+        check_specs=[_check(keys[EVENT_TABLES])],
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=customer.pool,
@@ -105,3 +99,8 @@ def _specs(customer: CustomerState, state: DefinitionsState, keys: dict[str, dg.
         )
         for step in STEPS
     ]
+
+
+def _check(asset: dg.AssetKey) -> dg.AssetCheckSpec:
+    description = "raw = loaded + duplicates + rejected for every stream-hour, and the table holds the loaded rows."
+    return dg.AssetCheckSpec(RECONCILIATION, asset=asset, blocking=False, description=description)

@@ -2,45 +2,46 @@
 
 The sensors are evaluated by Dagster's own daemon code, and what they request become runs of the same instance; only the
 launching differs: runs are executed here, one after the other, instead of in processes of their own. So the UI shows
-the same ticks, runs and partitions, and a daemon that is started later goes on where this stopped. Belongs here:
-everything that needs Dagster's internals for that (its version is pinned, and a test holds it). Does not: showing
-progress.
+the same ticks, runs and partitions, and a daemon that is started later goes on where this stopped. Belongs here: when
+to tick and to run. Does not: standing in for Dagster's processes (`in_process`), showing progress.
 """
 
 import logging
 import shutil
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
-from typing import Any, Self
 
 import dagster as dg
-from dagster._config.config_schema import UserConfigSchema
 from dagster._core.execution.api import execute_run
-from dagster._core.instance.ref import InstanceRef
-from dagster._core.launcher import LaunchRunContext, RunLauncher
-from dagster._core.remote_origin import InProcessCodeLocationOrigin
-from dagster._core.scheduler.instigation import InstigatorState, InstigatorType, SensorInstigatorData
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorTick,
+    InstigatorType,
+    SensorInstigatorData,
+    TickStatus,
+)
 from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.sensor import execute_sensor_iteration
-from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster._utils.hosted_user_process import recon_job_from_origin
-from sqlalchemy import Engine, event
 
 from clickstream_platform.defs.hours_sensor import CUSTOMER_TAG, HOUR_TAG, HOURS_SENSOR
-from clickstream_platform.errors import ConfigurationError
+from clickstream_platform.defs.in_process import (
+    DAEMON_LOGGER,
+    innermost_message,
+    launcher_of,
+    open_instance,
+    open_workspace,
+    quiet_loggers,
+)
+from clickstream_platform.errors import ConfigurationError, TerminalError
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.pipeline.hour_memory import HourMemory
 
 PROJECT = Path(__file__).parents[2]
-DEFINITIONS = "clickstream_platform.definitions"
 MAX_TICKS = 1_000
-QUIET_LOGGERS = ("dagster", "dagster.daemon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,42 +67,6 @@ class DriveReport:
     def failed(self) -> list[DrivenRun]:
         """The runs that failed."""
         return [run for run in self.runs if not run.is_success]
-
-
-class WaitingRunLauncher(RunLauncher, ConfigurableClass):
-    """Keeps the runs that it is told to launch, for `drive` to execute."""
-
-    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
-        """Start with none."""
-        self._inst_data = inst_data
-        self.waiting: list[str] = []
-        super().__init__()  # type: ignore[no-untyped-call]
-
-    @property
-    def inst_data(self) -> ConfigurableClassData | None:
-        """What Dagster rebuilds it from."""
-        return self._inst_data
-
-    @classmethod
-    def config_type(cls) -> UserConfigSchema:
-        """It has no options."""
-        return {}
-
-    @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
-        """Build it as Dagster asks."""
-        del config_value
-        return cls(inst_data)
-
-    def launch_run(self, context: LaunchRunContext) -> None:
-        """Keep the run."""
-        self.waiting.append(context.dagster_run.run_id)
-
-    def terminate(self, run_id: str) -> bool:
-        """Forget a run that has not begun."""
-        found = run_id in self.waiting
-        self.waiting = [each for each in self.waiting if each != run_id]
-        return found
 
 
 def prepare_home(home: Path) -> Path:
@@ -130,107 +95,72 @@ def drive(
 
     `home` is DAGSTER_HOME, `location` the code location's name in workspace.yaml. `hours` are looked at even if they
     are older than the sensor's look-back. `on_run` is called before and after each run. Customers that were registered
-    before the call have their assets. Raises what loading the definitions raises.
+    before the call have their assets. Raises TerminalError when a sensor fails, and what loading the definitions
+    raises.
     """
     report = DriveReport()
-    with _quiet_loggers(), _open_instance(home) as instance, _open_workspace(instance, location) as workspace:
-        launcher = _launcher_of(instance)
-        memory = None
+    with quiet_loggers(), open_instance(home) as instance, open_workspace(instance, location) as workspace:
+        backlog = None
         for tick in range(max_ticks):
             _forget_last_tick(instance, hours if tick == 0 else ())
-            _tick(workspace)
+            requested = _tick(instance, workspace)
             report.ticks += 1
-            _execute_waiting(instance, launcher, report, on_run)
-            if memory == (memory := _cursors(instance)):
-                break  # the sensors have nothing left to look at
+            _execute(instance, requested, report, on_run)
+            if not requested and backlog == (backlog := _backlog(instance)):
+                break
     return report
 
 
-def _tick(workspace: WorkspaceProcessContext) -> None:
-    """Let every sensor tick once; an error of a sensor is kept in its tick, as the daemon does."""
+def _tick(instance: dg.DagsterInstance, workspace: WorkspaceProcessContext) -> list[str]:
+    """Let every sensor that is switched on tick once; return the runs that were requested."""
+    before = {tick.tick_id for tick in _last_ticks(instance)}
     with redirect_stderr(StringIO()):
-        for _ in execute_sensor_iteration(workspace, logging.getLogger(QUIET_LOGGERS[1]), None, None):
+        for _ in execute_sensor_iteration(workspace, logging.getLogger(DAEMON_LOGGER), None, None):
             continue
+    ticks = [tick for tick in _last_ticks(instance) if tick.tick_id not in before]
+    for tick in ticks:
+        if tick.status == TickStatus.FAILURE:
+            raise TerminalError(
+                f"evaluating the sensor {tick.instigator_name!r}",
+                cause=innermost_message(tick.error),
+                remedy="Mend the cause and start again: what was loaded is loaded.",
+            )
+    return [run_id for tick in ticks for run_id in tick.run_ids]
 
 
-def _execute_waiting(
-    instance: dg.DagsterInstance,
-    launcher: WaitingRunLauncher,
-    report: DriveReport,
-    on_run: Callable[[DrivenRun], None],
+def _last_ticks(instance: dg.DagsterInstance) -> list[InstigatorTick]:
+    states = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+    return [
+        tick for state in states for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
+    ]
+
+
+def _execute(
+    instance: dg.DagsterInstance, requested: Sequence[str], report: DriveReport, on_run: Callable[[DrivenRun], None]
 ) -> None:
-    total = len(report.runs) + len(launcher.waiting)
-    while launcher.waiting:
-        run_id = launcher.waiting.pop(0)
+    waiting, total = launcher_of(instance).take(), len(report.runs) + len(requested)
+    for run_id in requested:
         run = instance.get_run_by_id(run_id)
-        if run is None or run.job_code_origin is None:
-            continue  # deleted by somebody between its tick and now
-        facts = (len(report.runs) + 1, total, run_id, run.tags.get(CUSTOMER_TAG, ""), run.tags.get(HOUR_TAG, ""))
+        tags = run.tags if run else {}
+        facts = (len(report.runs) + 1, total, run_id, tags.get(CUSTOMER_TAG, ""), tags.get(HOUR_TAG, ""))
         on_run(DrivenRun(*facts))
-        # What a run writes to stderr are its events, which the instance has.
-        with redirect_stderr(StringIO()):
-            result = execute_run(recon_job_from_origin(run.job_code_origin), run, instance, raise_on_error=False)
-        report.runs.append(DrivenRun(*facts, is_success=result.success))
+        is_success = False  # unless it was launched; if not, its events say why
+        if run is not None and run_id in waiting and run.job_code_origin is not None:
+            # What a run writes to stderr are its events, which the instance has.
+            with redirect_stderr(StringIO()):
+                job = recon_job_from_origin(run.job_code_origin)
+                is_success = execute_run(job, run, instance, raise_on_error=False).success
+        report.runs.append(DrivenRun(*facts, is_success=is_success))
         on_run(report.runs[-1])
 
 
-@contextmanager
-def _open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
-    """Open the instance of a home with the launcher that waits and no queue, which is emptied by a daemon only."""
-    overrides = {
-        "run_launcher": {"module": __name__, "class": WaitingRunLauncher.__name__},
-        "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"},
-        "run_monitoring": {"enabled": False},
-        # Capturing the output of a run starts two processes; this process's own output is nobody's log.
-        "compute_logs": {
-            "module": "dagster._core.storage.noop_compute_log_manager",
-            "class": "NoOpComputeLogManager",
-        },
-    }
-    folder = home.absolute()
-    with (
-        _unsynchronised_below(folder),
-        dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=overrides)) as instance,
-    ):
-        yield instance
-
-
-@contextmanager
-def _unsynchronised_below(folder: Path) -> Iterator[None]:
-    """Don't wait for the disk on each of Dagster's events in SQLite, which is most of a small run's time.
-
-    A crash of the machine (not of the process) may then damage Dagster's history; what is loaded is in the ledger.
-    """
-
-    def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - drivers' connections have no common type
-        if isinstance(connection, sqlite3.Connection):
-            files = [row[2] for row in connection.execute("PRAGMA database_list") if row[2]]
-            if all(Path(file).is_relative_to(folder) for file in files):
-                connection.execute("PRAGMA synchronous=OFF")
-
-    event.listen(Engine, "connect", prepare)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "connect", prepare)
-
-
-def _launcher_of(instance: dg.DagsterInstance) -> WaitingRunLauncher:
-    launcher = instance.run_launcher
-    if not isinstance(launcher, WaitingRunLauncher):
-        raise ConfigurationError(
-            "driving runs", cause=f"the launcher is {type(launcher).__name__}", remedy="Report it."
-        )
-    return launcher
-
-
-@contextmanager
-def _open_workspace(instance: dg.DagsterInstance, location: str) -> Iterator[WorkspaceProcessContext]:
-    """Load the definitions into this process, under the name that the webserver and the daemon know them by."""
-    origin = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name=DEFINITIONS), location_name=location)
-    with WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(origin)) as workspace:
-        workspace.create_request_context().get_code_location(location)  # raises what loading raised
-        yield workspace
+def _backlog(instance: dg.DagsterInstance) -> list[object]:
+    """Return what changes from tick to tick while the `hours` sensor works off old hours."""
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
+        if state.instigator_name == HOURS_SENSOR and isinstance(state.instigator_data, SensorInstigatorData):
+            memory = HourMemory.from_cursor(state.instigator_data.cursor)
+            return [memory.settled.written(), memory.asked.written(), memory.resume]
+    return []
 
 
 def _forget_last_tick(instance: dg.DagsterInstance, hours: Sequence[Hour]) -> None:
@@ -247,15 +177,6 @@ def _forget_last_tick(instance: dg.DagsterInstance, hours: Sequence[Hour]) -> No
         instance.update_instigator_state(_without_last_tick(state, data, cursor))
 
 
-def _cursors(instance: dg.DagsterInstance) -> dict[str, str | None]:
-    states = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
-    return {
-        state.instigator_name: state.instigator_data.cursor
-        for state in states
-        if isinstance(state.instigator_data, SensorInstigatorData)
-    }
-
-
 def _without_last_tick(state: InstigatorState, data: SensorInstigatorData, cursor: str | None) -> InstigatorState:
     return state.with_data(
         SensorInstigatorData(
@@ -265,17 +186,3 @@ def _without_last_tick(state: InstigatorState, data: SensorInstigatorData, curso
             sensor_type=data.sensor_type,
         )
     )
-
-
-@contextmanager
-def _quiet_loggers() -> Iterator[None]:
-    """Keep Dagster's own log lines off the terminal; they are in the instance."""
-    loggers = [logging.getLogger(name) for name in QUIET_LOGGERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -50,6 +50,7 @@ class HourMemory:
     `waiting`: hours with objects of customers that had no assets then.
     `asked`: hours that somebody wants looked at whatever is remembered of them.
     `customers`: fingerprint of the customers that had assets.
+    `resume`: where the last tick had to stop among the recent hours.
     """
 
     fingerprints: dict[Hour, str] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class HourMemory:
     waiting: HourRanges = field(default_factory=HourRanges)
     asked: HourRanges = field(default_factory=HourRanges)
     customers: str = ""
+    resume: Hour | None = None
 
     @classmethod
     def from_cursor(cls, cursor: str | None) -> HourMemory:
@@ -73,6 +75,7 @@ class HourMemory:
                 HourRanges.parse(body.get("waiting", ())),
                 HourRanges.parse(body.get("asked", ())),
                 body.get("customers", ""),
+                Hour.parse(body["resume"]) if body.get("resume") else None,
             )
         except (ValueError, TypeError, AttributeError) as error:
             raise InvalidNameError(
@@ -90,6 +93,7 @@ class HourMemory:
             "settled": self.settled.written(),
             "waiting": self.waiting.written(),
             "asked": self.asked.written(),
+            "resume": str(self.resume) if self.resume else None,
         }
         return json.dumps(body, separators=(",", ":"))
 

@@ -7,6 +7,7 @@ becomes a run (`defs`).
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -21,6 +22,10 @@ from clickstream_platform.pipeline.ports import EventRegistry
 
 # Beside the recent hours, a tick looks at so many others: a backlog of months is worked off tick by tick.
 MAX_OTHER_HOURS_PER_TICK = 48
+# These, the current one included, are looked at in every tick, whatever the others cost.
+FRESH_HOURS = 3
+# Dagster ends a tick after 60 seconds; what is left of the recent hours then has its turn in the next tick.
+LOOKING_SECONDS = 25.0
 
 
 @dataclass(slots=True)
@@ -56,36 +61,48 @@ class TickPlanner:
     customers: Collection[str]
     find_requested: Callable[[Sequence[str]], Collection[str]]
     limit: int
+    timer: Callable[[], float] = time.monotonic
 
     def plan(self, memory: HourMemory) -> HoursTick:
         """Look at the hours that may have changed and choose customer-hours; updates `memory`."""
         memory.meet_customers(hashlib.sha256("\n".join(sorted(self.customers)).encode()).hexdigest()[:16])
         recent = self.discovery.recent_hours()
         memory.keep_recent(recent)
-        tick = HoursTick()
+        tick, started = HoursTick(), self.timer()
         for hour in self._hours_to_look_at(memory, recent):
-            tick.hours_looked_at += 1
-            look = self.discovery.look(hour, None if hour in memory.asked.hours else memory.fingerprints.get(hour))
-            if look is None:
-                continue
-            tick.hours_changed += 1
-            tick.ignored.update(look.ignored)
-            tick.open_hours += len(look.open_customers)
-            if not self._take(tick, look):
-                tick.is_cut = True
+            is_late = self.timer() - started >= LOOKING_SECONDS and hour not in recent[-FRESH_HOURS:]
+            if is_late or not self._look(tick, memory, hour, is_recent=hour >= recent[0]):
+                memory.resume, tick.is_cut = hour, True
                 break
-            tick.without_assets |= self._remember(memory, look, is_recent=hour >= recent[0])
+        else:
+            memory.resume = None
+        tick.requests.sort(key=lambda request: (request[0].hour, request[0].customer))
         return tick
 
     def _hours_to_look_at(self, memory: HourMemory, recent: list[Hour]) -> Iterator[Hour]:
-        """Yield older hours that were asked for, the recent ones, then older ones that were never looked at."""
+        """Yield the fresh hours, those asked for, the other recent ones, then older ones that were never looked at."""
         memory.asked.hours = {hour for hour in memory.asked.hours if self.discovery.is_known(hour)}
         others = sorted(memory.asked.hours - set(recent))[:MAX_OTHER_HOURS_PER_TICK]
         known = memory.settled.hours | memory.asked.hours
+        yield from recent[-FRESH_HOURS:]
         yield from others
-        yield from recent
+        yield from _from(memory.resume, recent[:-FRESH_HOURS])
         unseen = (hour for hour in self.discovery.older_hours() if hour not in known)
         yield from islice(unseen, MAX_OTHER_HOURS_PER_TICK - len(others))
+
+    def _look(self, tick: HoursTick, memory: HourMemory, hour: Hour, *, is_recent: bool) -> bool:
+        """Look at one hour and take what is new; False when the limit left some out."""
+        tick.hours_looked_at += 1
+        look = self.discovery.look(hour, None if hour in memory.asked.hours else memory.fingerprints.get(hour))
+        if look is None:
+            return True
+        tick.hours_changed += 1
+        tick.ignored.update(look.ignored)
+        tick.open_hours += len(look.open_customers)
+        if not self._take(tick, look):
+            return False
+        tick.without_assets |= self._remember(memory, look, is_recent=is_recent)
+        return True
 
     def _take(self, tick: HoursTick, look: HourLook) -> bool:
         """Add the hour's new customer-hours to the requests; False when the limit left some out."""
@@ -117,3 +134,9 @@ class TickPlanner:
         elif not look.open_customers:
             memory.settled.hours.add(hour)
         return missing
+
+
+def _from(first: Hour | None, hours: list[Hour]) -> list[Hour]:
+    """Return the hours beginning with the first one at or after `first`, and those before it at the end."""
+    start = next((n for n, hour in enumerate(hours) if first is not None and hour >= first), 0)
+    return hours[start:] + hours[:start]

@@ -55,11 +55,15 @@ class Gatherer:
         shreds = [shred for shred in shreds if len(shred)]
         for shred, keep in zip(shreds, self.seen.add(shreds), strict=True):
             count_streams(self.duplicates, shred.stream[~keep])
-            # Of all records, repeated ones too: which of them wins must not change a column's type.
-            self._note_facts(shred)
-            self.spool.append(shred.select(keep))
+            # Facts of all records, repeated ones too: which of them wins must not change a column's type.
+            kept = shred.select(keep)
+            self._note_facts(kept)
+            self._note_facts(shred.select(~keep))
+            self.spool.append(kept)
 
     def _note_facts(self, shred: Shred) -> None:
+        if not len(shred):
+            return
         numbers, starts = shred.segments()
         facts = [self.facts.setdefault(number, ColumnFacts()) for number in numbers.tolist()]
         for name, column in shred.columns.items():

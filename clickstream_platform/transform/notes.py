@@ -21,10 +21,10 @@ ByPosition = Mapping[int, list[Note]]
 class NoteSpool:
     """Keeps the notes of one chunk after the other; positions grow from chunk to chunk."""
 
-    def __init__(self, folder: Path, memory_bytes: int = MEMORY_BYTES) -> None:
-        """Write to `folder` what exceeds `memory_bytes`."""
+    def __init__(self, folder: Path) -> None:
+        """Write to `folder` what exceeds MEMORY_BYTES."""
         self._folder = folder
-        self._memory_left = memory_bytes
+        self._memory_left = MEMORY_BYTES
         self._starts: list[int] = []
         self._items: list[ByPosition | Path] = []
         self._last_read: tuple[int, ByPosition] = (-1, {})

@@ -19,6 +19,28 @@ from clickstream_platform.transform.texts import Bools, Ints
 _FIXED = ("_stream", "_position", "_line_hash")
 
 
+class Columns(Mapping[str, pa.StringArray]):
+    """Columns by name that can be narrowed to some rows; an engine may make a column only when it is asked for."""
+
+    def __init__(self, arrays: Mapping[str, pa.StringArray]) -> None:
+        """Hold columns of equal length."""
+        self._arrays = dict(arrays)
+
+    def __getitem__(self, name: str) -> pa.StringArray:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def select(self, keep: Bools) -> Columns:
+        """Return the columns with the rows where `keep` is set."""
+        mask = pa.array(keep)
+        return Columns({name: column.filter(mask) for name, column in self._arrays.items()})
+
+
 @dataclass(slots=True)
 class Shred:
     """Rows ordered by stream. `columns`: column name -> JSON text or null. The fixed columns are one value a row.
@@ -27,7 +49,7 @@ class Shred:
     raw line, which decides between records that arrived at once.
     """
 
-    columns: dict[str, pa.StringArray]
+    columns: Columns
     stream: Ints
     position: Ints
     line_hash: Ints
@@ -39,9 +61,7 @@ class Shred:
         """Return the rows where `keep` is set."""
         if keep.all():
             return self
-        mask = pa.array(keep)
-        columns = {name: column.filter(mask) for name, column in self.columns.items()}
-        return Shred(columns, self.stream[keep], self.position[keep], self.line_hash[keep])
+        return Shred(self.columns.select(keep), self.stream[keep], self.position[keep], self.line_hash[keep])
 
     def segments(self) -> tuple[Ints, Ints]:
         """Return the streams present and the first row of each."""
@@ -62,7 +82,9 @@ def shred_from_rows(
     """Build a shred from flattened records (column -> JSON text), given in stream order."""
     names = dict.fromkeys(name for row in rows for name in row)
     columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
-    return Shred(columns, np.array(stream, np.int64), np.array(position, np.int64), np.array(line_hash, np.int64))
+    return Shred(
+        Columns(columns), np.array(stream, np.int64), np.array(position, np.int64), np.array(line_hash, np.int64)
+    )
 
 
 class ShredSpool:
@@ -73,11 +95,19 @@ class ShredSpool:
         self._folder = folder
         self._memory_left = memory_bytes
         self._items: list[Shred | Path] = []
+        self._rows: list[tuple[Ints, Ints]] = []
+
+    @property
+    def rows(self) -> Sequence[tuple[Ints, Ints]]:
+        """The streams and positions of each shred's rows, without reading it again."""
+        return self._rows
 
     def append(self, shred: Shred) -> None:
         """Keep a shred."""
         if not len(shred):
             return
+        self._rows.append((shred.stream, shred.position))
+        shred = Shred(Columns(shred.columns), shred.stream, shred.position, shred.line_hash)
         size = shred.size_bytes
         if size <= self._memory_left:
             self._memory_left -= size
@@ -103,7 +133,7 @@ class ShredSpool:
             table = pa.ipc.open_file(file).read_all().combine_chunks()
         arrays = {name: table.column(name).chunk(0) for name in table.column_names}
         stream, position, line_hash = (np.asarray(arrays.pop(name)) for name in _FIXED)
-        return Shred({name[1:]: column for name, column in arrays.items()}, stream, position, line_hash)
+        return Shred(Columns({name[1:]: column for name, column in arrays.items()}), stream, position, line_hash)
 
 
 def _prefixed(columns: Mapping[str, pa.StringArray]) -> dict[str, pa.StringArray]:

@@ -141,8 +141,8 @@ class Stager:
 def _count_rows(gathered: Gatherer, losers: Ints, output: StagedOutput) -> None:
     """Count rows and contested records that lost, for streams that have any."""
     rows: dict[int, int] = {}
-    for shred in gathered.spool:
-        lost = np.isin(shred.position, losers)
-        count_streams(rows, shred.stream[~lost])
-        count_streams(output.contested, shred.stream[lost])
+    for stream, position in gathered.spool.rows:
+        lost = np.isin(position, losers)
+        count_streams(rows, stream[~lost])
+        count_streams(output.contested, stream[lost])
     output.rows = dict(sorted(rows.items()))

@@ -5,6 +5,7 @@ Each type has a vectorised way for columns where every value fits, and falls bac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,6 @@ import pyarrow.compute as pc
 from clickstream_platform.model.records import DiscardReason
 from clickstream_platform.model.schemas import MAX_VARCHAR_BYTES, Column, ColumnType
 from clickstream_platform.transform.kinds import MAX_EXACT_DOUBLE
-from clickstream_platform.transform.parsing import dump_text, parse_line, strings_of
 from clickstream_platform.transform.texts import TextView
 from clickstream_platform.transform.timestamps import TIMESTAMP, parse_timestamps
 
@@ -30,6 +30,7 @@ ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     ColumnType.JSON: pa.string(),
 }
 _NUL = "\\u0000"
+_ESCAPE = re.compile(r"\\(?:u0000|.)", re.DOTALL)
 _WITHOUT_NUL = frozenset({ColumnType.VARCHAR, ColumnType.JSON})
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
@@ -86,7 +87,7 @@ def _convert_singly(texts: pa.StringArray, column: Column) -> Converted:
         if isinstance(value, _Misfit):
             result.faults.append(Fault(row, text, value.reason))
             value = None
-        elif column.type in _WITHOUT_NUL and _has_nul(text):
+        elif column.type in _WITHOUT_NUL and _without_nul(text) != text:
             result.faults.append(Fault(row, text, DiscardReason.NUL_CHARACTER))
         values.append(value)
     if column.type is ColumnType.TIMESTAMP:
@@ -196,29 +197,21 @@ def _single_timestamp(text: str) -> int:
 def _single_varchar(text: str) -> str:
     if text[0] in "[{":
         raise _Misfit(DiscardReason.TYPE_CONFLICT)
-    value = str(orjson.loads(text)).replace("\0", "") if text[0] == '"' else text
+    value = str(orjson.loads(_without_nul(text))) if text[0] == '"' else text
     if len(value.encode()) > MAX_VARCHAR_BYTES:
         raise _Misfit(DiscardReason.TOO_LONG)
     return value
 
 
 def _single_json(text: str) -> str:
-    return dump_text(_without_nul(parse_line(text.encode()))) if _has_nul(text) else text
+    return _without_nul(text)
 
 
-def _has_nul(text: str) -> bool:
-    r"""Whether a string in the JSON has a NUL; the text alone can't tell: `\\u0000` is a backslash and letters."""
-    return _NUL in text and any("\0" in item for item in strings_of(parse_line(text.encode())))
-
-
-def _without_nul(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, str):
-        return value.replace("\0", "")
-    if isinstance(value, list):
-        return [_without_nul(item) for item in value]
-    if isinstance(value, dict):
-        return {key.replace("\0", ""): _without_nul(item) for key, item in value.items()}
-    return value
+def _without_nul(text: str) -> str:
+    r"""Return JSON text without its NUL characters; in `\\u0000` there is none, but a backslash and letters."""
+    if _NUL not in text:
+        return text
+    return _ESCAPE.sub(lambda match: "" if match[0] == _NUL else match[0], text)
 
 
 _FAST: dict[ColumnType, Callable[[pa.StringArray], pa.Array | None]] = {

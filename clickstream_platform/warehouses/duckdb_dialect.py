@@ -24,8 +24,7 @@ from clickstream_platform.model.staging import TABLE_COLUMN
 from clickstream_platform.model.streams import LOADS
 from clickstream_platform.warehouses.dialect import Dialect
 from clickstream_platform.warehouses.identifiers import quote_identifier as quote
-from clickstream_platform.warehouses.sql_names import Sql, column_list, is_in
-from clickstream_platform.warehouses.sql_rows import TIME
+from clickstream_platform.warehouses.sql_names import Sql, column_list, is_in, moment
 
 _TYPES = {
     ColumnType.BIGINT: "BIGINT",
@@ -102,10 +101,9 @@ class DuckDBDialect(Dialect):
         return [
             Sql(
                 f"INSERT INTO {self.table(newest.table)} ({column_list(['id', *statement.columns, 'uuid_ts'])}) "
-                f"SELECT {key}{values}, {TIME} FROM (SELECT *, row_number() OVER "
+                f"SELECT {key}{values}, {moment(statement.uuid_ts)} FROM (SELECT *, row_number() OVER "
                 f"(PARTITION BY {key} ORDER BY received_at NULLS FIRST, id) AS age FROM {source} "
-                f"WHERE {key} IN (SELECT key FROM {self.touched(newest)})) AS ranked GROUP BY {key}",
-                (statement.uuid_ts,),
+                f"WHERE {key} IN (SELECT key FROM {self.touched(newest)})) AS ranked GROUP BY {key}"
             )
         ]
 

@@ -12,8 +12,7 @@ from clickstream_platform.load.statements import (
     ReopenHours,
 )
 from clickstream_platform.model.streams import LOADS
-from clickstream_platform.warehouses.sql_names import LATE, Sql, SqlNames, conditions_of, interval, where
-from clickstream_platform.warehouses.sql_rows import TIME
+from clickstream_platform.warehouses.sql_names import LATE, Sql, SqlNames, conditions_of, interval, moment, where
 
 
 class LateSql(SqlNames):
@@ -22,15 +21,15 @@ class LateSql(SqlNames):
     def find_late(self, statement: FindLate) -> list[Sql]:
         """Search every table once, in the sort-key range that can match, and keep what decides."""
         searches = [self._search(search, statement) for search in statement.searches]
-        late, hour = self.session_table(LATE), statement.hour.start
+        late, hour = self.session_table(LATE), moment(statement.hour.start)
         # An id of an earlier hour is a duplicate here, and then later hours keep theirs: the earliest hour decides.
         text = (
-            f"CREATE TEMP TABLE {late} AS SELECT event, id, hour, hour < {TIME} AS is_earlier FROM "
+            f"CREATE TEMP TABLE {late} AS SELECT event, id, hour, hour < {hour} AS is_earlier FROM "
             "(SELECT event, id, hour, MIN(hour) OVER (PARTITION BY event, id) AS earliest FROM "
             f"({' UNION ALL '.join(search.text for search in searches)}) AS found) AS ranked "
-            f"WHERE hour = earliest OR earliest > {TIME}"
+            f"WHERE hour = earliest OR earliest > {hour}"
         )
-        params = (hour, *(value for search in searches for value in search.params), hour)
+        params = tuple(value for search in searches for value in search.params)
         return [Sql(f"DROP TABLE IF EXISTS {late}"), Sql(text, params)]
 
     def _search(self, search: LateSearch, statement: FindLate) -> Sql:
@@ -39,9 +38,9 @@ class LateSql(SqlNames):
         window = interval(statement.window)
         condition = where(
             [
-                Sql(f"t.received_at BETWEEN {TIME} AND {TIME}", (search.first, search.last)),
+                Sql(f"t.received_at BETWEEN {moment(search.first)} AND {moment(search.last)}"),
                 Sql(f"t.received_at BETWEEN s.received_at - {window} AND s.received_at + {window}"),
-                Sql(f"t.batch_hour <> {TIME}", (statement.hour.start,)),
+                Sql(f"t.batch_hour <> {moment(statement.hour.start)}"),
                 *conditions_of(search.rows, "s"),
             ]
         )
@@ -80,11 +79,11 @@ class LateSql(SqlNames):
 
     def reopen_hours(self, statement: ReopenHours) -> list[Sql]:
         """Blank the digests of hours that must be loaded again."""
-        hours = ", ".join([TIME] * len(statement.hours))
+        hours = ", ".join(moment(hour.start) for hour in statement.hours)
         return [
             Sql(
                 f"UPDATE {self.table(LOADS)} SET input_digest = '' "
                 f"WHERE customer = ? AND event = ? AND hour IN ({hours})",
-                (statement.customer, statement.event, *(hour.start for hour in statement.hours)),
+                (statement.customer, statement.event),
             )
         ]

@@ -9,7 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from clickstream_platform.load.statements import Rows
@@ -61,6 +62,12 @@ def column_list(names: Iterable[str]) -> str:
     return ", ".join(map(quote, names))
 
 
+@lru_cache(maxsize=1000)
+def moment(time: datetime) -> str:
+    """Return an aware time as SQL. A literal and no parameter: it is ours, and thousands of inserts plan it faster."""
+    return f"TIMESTAMP '{time.astimezone(UTC).strftime('%Y-%m-%d %H:%M:%S.%f')}'"
+
+
 def interval(length: timedelta) -> str:
     """Return a duration as SQL, in full seconds."""
     return f"INTERVAL '{int(length.total_seconds())} seconds'"
@@ -76,7 +83,7 @@ def conditions_of(rows: Rows, alias: str = "") -> list[Sql]:
     prefix = f"{alias}." if alias else ""
     found = [] if rows.number is None else [Sql(f"{prefix}{quote(TABLE_COLUMN)} = {rows.number:d}")]
     if rows.events is not None:
-        found.append(is_in(f"{prefix}{quote('event')}", rows.events))
+        found.append(is_in(f"{prefix}event", rows.events))
     return found
 
 

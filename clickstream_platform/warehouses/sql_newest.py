@@ -15,8 +15,7 @@ from clickstream_platform.load.statements import (
     TouchLater,
 )
 from clickstream_platform.warehouses.identifiers import quote_identifier as quote
-from clickstream_platform.warehouses.sql_names import LATE, Sql, SqlNames
-from clickstream_platform.warehouses.sql_rows import TIME
+from clickstream_platform.warehouses.sql_names import LATE, Sql, SqlNames, moment
 
 
 class NewestSql(SqlNames):
@@ -42,8 +41,7 @@ class NewestSql(SqlNames):
         return [
             Sql(
                 f"INSERT INTO {self.touched(newest)} SELECT DISTINCT {key} FROM {self.table(newest.source)} "
-                f"WHERE batch_hour = {TIME} AND {key} IS NOT NULL",
-                (statement.hour.start,),
+                f"WHERE batch_hour = {moment(statement.hour.start)} AND {key} IS NOT NULL"
             )
         ]
 

@@ -20,8 +20,16 @@ from clickstream_platform.load.queries import (
 from clickstream_platform.model.schemas import LOADS_COLUMNS
 from clickstream_platform.model.streams import LOADS
 from clickstream_platform.warehouses.identifiers import quote_identifier as quote
-from clickstream_platform.warehouses.sql_names import LATE, Sql, SqlNames, column_list, conditions_of, is_in, where
-from clickstream_platform.warehouses.sql_rows import TIME
+from clickstream_platform.warehouses.sql_names import (
+    LATE,
+    Sql,
+    SqlNames,
+    column_list,
+    conditions_of,
+    is_in,
+    moment,
+    where,
+)
 
 
 class QuerySql(SqlNames):
@@ -29,11 +37,11 @@ class QuerySql(SqlNames):
 
     def read_loads(self, query: ReadLoads) -> list[Sql]:
         """Read ledger rows."""
-        conditions = [Sql(f"{quote('customer')} = ?", (query.customer,))]
+        conditions = [Sql("customer = ?", (query.customer,))]
         if query.hour is not None:
-            conditions.append(Sql(f"{quote('hour')} = {TIME}", (query.hour.start,)))
+            conditions.append(Sql(f"hour = {moment(query.hour.start)}"))
         if query.event is not None:
-            conditions.append(Sql(f"{quote('event')} = ?", (query.event,)))
+            conditions.append(Sql("event = ?", (query.event,)))
         condition = where(conditions)
         names = column_list(column.name for column in LOADS_COLUMNS)
         return [
@@ -42,15 +50,15 @@ class QuerySql(SqlNames):
 
     def read_event_sums(self, query: ReadEventSums) -> list[Sql]:
         """Sum the ledger per event."""
-        hour = query.hour.start
+        hour = moment(query.hour.start)
         return [
             Sql(
-                f"SELECT event, MAX(CASE WHEN hour = {TIME} THEN input_digest END), "
-                f"SUM(CASE WHEN hour = {TIME} THEN loaded_rows ELSE 0 END), "
-                f"SUM(CASE WHEN hour <> {TIME} THEN loaded_rows ELSE 0 END), "
-                f"SUM(CASE WHEN hour > {TIME} THEN duplicate_records ELSE 0 END) "
+                f"SELECT event, MAX(CASE WHEN hour = {hour} THEN input_digest END), "
+                f"SUM(CASE WHEN hour = {hour} THEN loaded_rows ELSE 0 END), "
+                f"SUM(CASE WHEN hour <> {hour} THEN loaded_rows ELSE 0 END), "
+                f"SUM(CASE WHEN hour > {hour} THEN duplicate_records ELSE 0 END) "
                 f"FROM {self.table(LOADS)} WHERE customer = ? GROUP BY event",
-                (hour, hour, hour, hour, query.customer),
+                (query.customer,),
             )
         ]
 
@@ -77,15 +85,15 @@ class QuerySql(SqlNames):
 
     def count_other_rows(self, query: CountOtherRows) -> list[Sql]:
         """Count rows outside the hour and events."""
-        other = Sql(f"{quote('batch_hour')} <> {TIME}", (query.hour.start,))
+        other = Sql(f"batch_hour <> {moment(query.hour.start)}")
         if query.events is not None:
-            inside = is_in(quote("event"), query.events)
-            other = Sql(f"({other.text} OR NOT {inside.text})", (*other.params, *inside.params))
+            inside = is_in("event", query.events)
+            other = Sql(f"({other.text} OR NOT {inside.text})", inside.params)
         return [Sql(f"SELECT COUNT(*) FROM {self.table(query.table)} WHERE {other.text}", other.params)]
 
     def count_vanished(self, query: CountVanished) -> list[Sql]:
         """Count rows whose id is not staged any more."""
-        conditions = [Sql(f"t.{quote('batch_hour')} = {TIME}", (query.hour.start,))]
+        conditions = [Sql(f"t.batch_hour = {moment(query.hour.start)}")]
         if query.rows is not None:
             same = where([Sql("s.id = t.id"), *conditions_of(query.rows, "s")])
             staged = self.session_table(query.rows.pack)
@@ -95,18 +103,14 @@ class QuerySql(SqlNames):
 
     def count_hour(self, query: CountHour) -> list[Sql]:
         """Count the hour's rows table by table."""
+        hour = moment(query.hour.start)
         texts = [
-            f"SELECT CAST(? AS VARCHAR(512)), COUNT(*) FROM {self.table(table)} WHERE batch_hour = {TIME}"
+            f"SELECT CAST(? AS VARCHAR(512)), COUNT(*) FROM {self.table(table)} WHERE batch_hour = {hour}"
             for table in query.tables
         ]
-        params = tuple(value for table in query.tables for value in (table, query.hour.start))
-        return [Sql(" UNION ALL ".join(texts), params)]
+        return [Sql(" UNION ALL ".join(texts), query.tables)]
 
     def count_hour_by_event(self, query: CountHourByEvent) -> list[Sql]:
         """Count the hour's rows event by event."""
-        return [
-            Sql(
-                f"SELECT event, COUNT(*) FROM {self.table(query.table)} WHERE batch_hour = {TIME} GROUP BY event",
-                (query.hour.start,),
-            )
-        ]
+        hour = moment(query.hour.start)
+        return [Sql(f"SELECT event, COUNT(*) FROM {self.table(query.table)} WHERE batch_hour = {hour} GROUP BY event")]

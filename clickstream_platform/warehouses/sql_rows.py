@@ -7,7 +7,6 @@ from __future__ import annotations
 from clickstream_platform.load.statements import DeleteHour, DeleteLoads, InsertLoads, InsertStaged
 from clickstream_platform.model.schemas import LOADS_COLUMNS
 from clickstream_platform.model.streams import LOADS
-from clickstream_platform.warehouses.identifiers import quote_identifier as quote
 from clickstream_platform.warehouses.sql_names import (
     LATE,
     Sql,
@@ -15,10 +14,9 @@ from clickstream_platform.warehouses.sql_names import (
     column_list,
     conditions_of,
     is_in,
+    moment,
     where,
 )
-
-TIME = "CAST(? AS TIMESTAMP)"
 
 
 class RowSql(SqlNames):
@@ -34,33 +32,32 @@ class RowSql(SqlNames):
     def select_staged(self, statement: InsertStaged) -> Sql:
         """Return the SELECT of an insert; the load's own columns are named, so that it can also create a table."""
         columns = column_list(column.name for column in statement.columns)
-        uuid_ts = f", {TIME} AS {quote('uuid_ts')}" if statement.uuid_ts else ""
-        times = (statement.uuid_ts, statement.hour.start) if statement.uuid_ts else (statement.hour.start,)
+        uuid_ts = f', {moment(statement.uuid_ts)} AS "uuid_ts"' if statement.uuid_ts else ""
         conditions = conditions_of(statement.rows)
         if statement.late_event is not None:
             conditions.append(self.not_late(statement.late_event, self.session_table(statement.rows.pack)))
         condition = where(conditions)
         return Sql(
-            f"SELECT {columns}{uuid_ts}, {TIME} AS {quote('batch_hour')} "
+            f'SELECT {columns}{uuid_ts}, {moment(statement.hour.start)} AS "batch_hour" '
             f"FROM {self.session_table(statement.rows.pack)}{condition.text}",
-            (*times, *condition.params),
+            condition.params,
         )
 
     def not_late(self, event: str, staged: str) -> Sql:
         """Return the condition that no earlier hour has the row; an empty event stands for the row's own."""
         late = self.session_table(LATE)
-        same = Sql("late.event = ?", (event,)) if event else Sql(f"late.event = {staged}.{quote('event')}")
+        same = Sql("late.event = ?", (event,)) if event else Sql(f"late.event = {staged}.event")
         return Sql(
             f"NOT EXISTS (SELECT 1 FROM {late} AS late "
-            f"WHERE {same.text} AND late.id = {staged}.{quote('id')} AND late.is_earlier)",
+            f"WHERE {same.text} AND late.id = {staged}.id AND late.is_earlier)",
             same.params,
         )
 
     def delete_hour(self, statement: DeleteHour) -> list[Sql]:
         """Delete an hour's rows."""
-        conditions = [Sql(f"{quote('batch_hour')} = {TIME}", (statement.hour.start,))]
+        conditions = [Sql(f"batch_hour = {moment(statement.hour.start)}")]
         if statement.events is not None:
-            conditions.append(is_in(quote("event"), statement.events))
+            conditions.append(is_in("event", statement.events))
         condition = where(conditions)
         return [Sql(f"DELETE FROM {self.table(statement.table)}{condition.text}", condition.params)]
 
@@ -68,9 +65,9 @@ class RowSql(SqlNames):
         """Delete the ledger rows of an hour's events."""
         condition = where(
             [
-                Sql(f"{quote('customer')} = ?", (statement.customer,)),
-                Sql(f"{quote('hour')} = {TIME}", (statement.hour.start,)),
-                is_in(quote("event"), statement.events),
+                Sql("customer = ?", (statement.customer,)),
+                Sql(f"hour = {moment(statement.hour.start)}"),
+                is_in("event", statement.events),
             ]
         )
         return [Sql(f"DELETE FROM {self.table(LOADS)}{condition.text}", condition.params)]

@@ -99,5 +99,5 @@ def platform_on(pipeline: Pipeline) -> Platform:
 
 def state_of(*slugs: str) -> DefinitionsState:
     """Return the state of some customers on the embedded warehouse."""
-    customers = tuple(CustomerState(slug, slug.title(), "default", "duckdb") for slug in slugs)
+    customers = tuple(CustomerState(slug, slug, "default", "duckdb") for slug in slugs)
     return DefinitionsState("2026-11-01T00", "team:clickstream", 30, 7200, customers)

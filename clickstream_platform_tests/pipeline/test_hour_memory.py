@@ -14,14 +14,8 @@ from clickstream_platform.pipeline.hour_memory import HourMemory, HourRanges
 
 HOURS = st.integers(0, 2_000).map(lambda number: Hour(datetime(2026, 1, 1, tzinfo=UTC)).plus(number))
 RANGES = st.sets(HOURS, max_size=50).map(HourRanges)
-MEMORIES = st.builds(
-    HourMemory,
-    st.dictionaries(HOURS, st.text("0123456789abcdef", min_size=16, max_size=16)),
-    RANGES,
-    RANGES,
-    RANGES,
-    st.text(),
-)
+FINGERPRINTS = st.dictionaries(HOURS, st.text("0123456789abcdef", min_size=16, max_size=16))
+MEMORIES = st.builds(HourMemory, FINGERPRINTS, RANGES, RANGES, RANGES, st.text(), st.none() | HOURS)
 
 
 @given(MEMORIES)

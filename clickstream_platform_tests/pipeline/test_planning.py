@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 
 import pytest
 
@@ -11,7 +13,7 @@ from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.streams import UNIDENTIFIED
 from clickstream_platform.pipeline.discovery import Discovery
 from clickstream_platform.pipeline.hour_memory import HourMemory
-from clickstream_platform.pipeline.planning import MAX_OTHER_HOURS_PER_TICK, HoursTick, TickPlanner
+from clickstream_platform.pipeline.planning import LOOKING_SECONDS, MAX_OTHER_HOURS_PER_TICK, HoursTick, TickPlanner
 from clickstream_platform.registry.entities import EventState, Policy
 from clickstream_platform_tests.pipeline.stand_ins import NINE, TEN, TWELVE, StandInWiring
 
@@ -34,7 +36,7 @@ class Ticks:
     def find_requested(self, run_keys: Sequence[str]) -> Collection[str]:
         return self.requested.intersection(run_keys)
 
-    def tick(self, limit: int = 50) -> HoursTick:
+    def tick(self, limit: int = 50, seconds_per_look: float = 0.0) -> HoursTick:
         discovery = Discovery(
             self.wiring.objects,
             self.wiring.clock,
@@ -42,7 +44,8 @@ class Ticks:
             lookback_hours=24,
             grace_minutes=15,
         )
-        planner = TickPlanner(discovery, self.wiring.registry, self.customers, self.find_requested, limit)
+        timer = partial(next, count(step=seconds_per_look or 1e-9))
+        planner = TickPlanner(discovery, self.wiring.registry, self.customers, self.find_requested, limit, timer)
         self.memory = HourMemory.from_cursor(self.memory.to_cursor())
         tick = planner.plan(self.memory)
         self.requested |= {each.run_key for each, _ in tick.requests}
@@ -62,7 +65,7 @@ def test_ready_hours_are_requested_once_oldest_first(ticks: Ticks) -> None:
         ticks.wiring.put("acme", "order", hour)
     ticks.wiring.put("tiny", "order", NINE)
     ticks.wiring.put("tiny", "order", TWELVE)  # still open
-    assert ticks.run() == ["acme 2026-11-22T09", "tiny 2026-11-22T09", "acme 2026-11-22T10", "acme 2026-11-03T04"]
+    assert ticks.run() == ["acme 2026-11-03T04", "acme 2026-11-22T09", "tiny 2026-11-22T09", "acme 2026-11-22T10"]
     assert ticks.run() == []
 
 
@@ -152,3 +155,18 @@ def test_a_customer_that_the_registry_refuses_holds_nobody_back(ticks: Ticks) ->
     tick = ticks.tick()
     assert [each.customer for each, _ in tick.requests] == ["tiny"]
     assert "registry has none of this name" in tick.refused["stranger"]
+
+
+def test_slow_listings_end_a_tick_in_time_and_every_hour_has_its_turn(ticks: Ticks) -> None:
+    seconds, oldest = LOOKING_SECONDS / 10, TWELVE.plus(-24)
+    for hour in (TEN, oldest, oldest.plus(8)):
+        ticks.wiring.put("acme", "order", hour)
+    first = ticks.tick(seconds_per_look=seconds)  # the three fresh hours, then the six oldest
+    assert (first.hours_looked_at, first.is_cut) == (9, True)
+    assert [each.hour for each, _ in first.requests] == [oldest, TEN]
+    ticks.wiring.put("acme", "order", TEN, number=2)
+    second = ticks.tick(seconds_per_look=seconds)
+    assert [each.hour for each, _ in second.requests] == [oldest.plus(8), TEN]
+    assert ticks.memory.resume == oldest.plus(12)
+    assert not ticks.tick().is_cut
+    assert ticks.memory.resume is None

@@ -6,19 +6,19 @@ Streams whose records look alike share one extraction, so a thousand small strea
 from __future__ import annotations
 
 from typing import Any
-from zlib import crc32
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from isal.isal_zlib import crc32
 
 from clickstream_platform.errors import RejectedRecordError
 from clickstream_platform.model.naming import event_slug
 from clickstream_platform.model.records import MAX_MESSAGE_ID_BYTES
 from clickstream_platform.model.streams import TABLE_OF_TYPE, TYPE_OF_TABLE, UNIDENTIFIED
 from clickstream_platform.transform.chunks import BatchStream, Chunk
-from clickstream_platform.transform.engines.extraction import Extraction, extract, find_regular
+from clickstream_platform.transform.engines.extraction import ExtractedColumns, Extraction, extract, find_regular
 from clickstream_platform.transform.engines.paths import MAX_PATHS, FrozenPlan, PathPlan, leaf_paths
 from clickstream_platform.transform.engines.port import Shredded
 from clickstream_platform.transform.engines.single import SingleEngine
@@ -129,10 +129,9 @@ class DuckDBEngine:
         contiguous = int(rows[-1]) - int(rows[0]) + 1 == len(rows)
         group = lines.slice(int(rows[0]), len(rows)) if contiguous else lines.take(pa.array(rows))
         found = extract(self._connection, group, frozen)
-        done = found.valid.copy()
-        good = rows[found.valid]
-        valid_lines = group if found.valid.all() else group.filter(pa.array(found.valid))
-        regular = find_regular(found, frozen, valid_lines, (chunk.ends - chunk.starts)[good])
+        good = rows[found.lines]
+        json_lines = group if len(good) == len(group) else group.take(pa.array(found.lines))
+        regular = find_regular(found, frozen, json_lines, (chunk.ends - chunk.starts)[good])
         regular &= _has_envelope(found, frozen, plan.record_type, chunk.stream[good], streams)
         merged: dict[str, pa.StringArray] = {}
         for name, paths in frozen.columns.items():
@@ -141,18 +140,16 @@ class DuckDBEngine:
                 regular &= agrees
         rows_done = np.flatnonzero(regular)
         index = good[rows_done]
-        columns = {
-            name: merged[name].take(pa.array(rows_done)) if name in merged else found.column(paths[0], rows_done)
-            for name, paths in frozen.columns.items()
-        }
+        single = {name: paths[0] for name, paths in frozen.columns.items() if len(paths) == 1}
         shred = Shred(
-            {name: column for name, column in columns.items() if column.null_count < len(column)},
+            ExtractedColumns(found, single, merged, rows_done),
             chunk.stream[index],
             index + chunk.first_position,
             _hashes(chunk, index),
         )
         result.shreds.append(shred)
-        done[done] = regular
+        done = np.zeros(len(rows), bool)
+        done[found.lines[rows_done]] = True
         return done
 
 

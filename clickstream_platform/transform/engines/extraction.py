@@ -7,6 +7,7 @@ paths don't show. Every other line goes to the single engine. See docs/decisions
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import duckdb
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clickstream_platform.transform.engines.paths import FrozenPlan
+from clickstream_platform.transform.shreds import Columns
 from clickstream_platform.transform.texts import Bools, Bytes, Ints, TextView
 
 _LENIENT_COMMA = r",\s*[\]}]"
@@ -25,11 +27,15 @@ Matrix = npt.NDArray[np.int64]
 
 @dataclass(slots=True)
 class Extraction:
-    """Texts of P paths of N valid lines: `texts` has N x (P + 1) values, row by row; `valid` marks JSON."""
+    """Texts of P paths of the N lines that are JSON.
 
-    valid: Bools
+    `lines` are their indexes among the lines given, `minified` their lengths in bytes without white space. `texts` has
+    a column of N values per path; `first` (first byte), `lengths` and `present` are N x P.
+    """
+
+    lines: Ints
     minified: Ints
-    texts: pa.StringArray
+    texts: list[pa.StringArray]
     first: npt.NDArray[np.uint8]
     lengths: Matrix
     present: Bools
@@ -37,42 +43,78 @@ class Extraction:
     def column(self, path: int, rows: Ints | None = None) -> pa.StringArray:
         """Return the texts of one path (of some rows), null where it is absent, JSON null or a flattened object."""
         leaf = self.present[:, path] & (self.first[:, path] != ord("n"))
-        if rows is None:
-            rows = np.arange(len(leaf))
-        else:
-            leaf = leaf[rows]
-        places = rows * (self.lengths.shape[1] + 1) + path
-        return self.texts.take(pa.array(places) if leaf.all() else pa.array(places, mask=~leaf))
+        texts = self.texts[path]
+        if rows is None or len(rows) == len(leaf):
+            return texts if leaf.sum() == len(texts) - texts.null_count else _only(texts, leaf)
+        leaf = leaf[rows]
+        return texts.take(pa.array(rows) if leaf.all() else pa.array(rows, mask=~leaf))
+
+
+def _only(texts: pa.StringArray, keep: Bools) -> pa.StringArray:
+    return texts.take(pa.array(np.arange(len(texts)), mask=~keep))
+
+
+class ExtractedColumns(Columns):
+    """The columns of some rows of an extraction, each made when it is first asked for."""
+
+    def __init__(
+        self, found: Extraction, paths: Mapping[str, int], merged: Mapping[str, pa.StringArray], rows: Ints
+    ) -> None:
+        """Give column `name` the values of path `paths[name]`, or of `merged[name]`; empty columns are left out."""
+        super().__init__({})
+        filled = (found.present[rows] & (found.first[rows] != ord("n"))).any(axis=0)
+        self._found, self._merged, self._rows = found, merged, rows
+        self._paths = {name: path for name, path in paths.items() if filled[path]}
+        chosen = {name: column.take(pa.array(rows)) for name, column in merged.items()}
+        self._arrays.update({name: column for name, column in chosen.items() if column.null_count < len(column)})
+        self._names = (*self._paths, *self._arrays)
+
+    def __getitem__(self, name: str) -> pa.StringArray:
+        if name not in self._arrays:
+            self._arrays[name] = self._found.column(self._paths[name], self._rows)
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def select(self, keep: Bools) -> Columns:
+        """Return the columns of fewer rows; nothing that is not asked for is made."""
+        return ExtractedColumns(self._found, self._paths, self._merged, self._rows[keep])
 
 
 def extract(connection: duckdb.DuckDBPyConnection, lines: pa.StringArray, plan: FrozenPlan) -> Extraction:
     """Extract all paths of the plan from lines of valid UTF-8."""
+    width = len(plan.pointers)
     pointers = ", ".join(f"'{pointer}'" for pointer in (*plan.pointers, "$"))
-    connection.register("chunk_lines", pa.table({"line": lines}))
+    columns = ", ".join(f"texts[{path + 1}] AS path_{path}" for path in range(width))
+    connection.register("chunk_lines", pa.table({"line": lines, "number": np.arange(len(lines))}))
     query = f"""
-        SELECT CASE WHEN json_valid(line) THEN json_extract(line, [{pointers}]) END AS texts FROM chunk_lines
+        SELECT number, strlen(texts[{width + 1}]) AS minified, {columns}
+        FROM (SELECT number, json_extract(line, [{pointers}]) AS texts FROM chunk_lines WHERE json_valid(line))
     """  # noqa: S608 - pointers are made of plain keys only, see paths.py
     table = connection.sql(query).to_arrow_table().combine_chunks()
     connection.unregister("chunk_lines")
-    texts_list = table.column("texts").chunk(0)
-    valid = np.asarray(pc.is_valid(texts_list))
-    texts = texts_list.flatten()
-    if isinstance(texts, pa.ExtensionArray):
-        texts = texts.storage
-    if not pa.types.is_string(texts.type):
-        texts = texts.cast(pa.string())
-    width = len(plan.pointers) + 1  # the last is the whole line, minified
-    view = TextView.of(texts)
-    lengths = np.where(view.valid, view.lengths, 0).reshape(-1, width)
-    first = np.where(view.valid, view.byte_at(0), 0).astype(np.uint8).reshape(-1, width)
+    if not len(table):
+        empty = np.zeros((0, width), np.int64)
+        return Extraction(empty[:, 0], empty[:, 0], [], empty.astype(np.uint8), empty, empty.astype(bool))
+    texts = [_plain_text(table.column(path + 2).chunk(0)) for path in range(width)]
+    views = [TextView.of(column) for column in texts]
     return Extraction(
-        valid=valid,
-        minified=lengths[:, -1],
+        lines=np.asarray(table.column("number").chunk(0)),
+        minified=np.asarray(table.column("minified").chunk(0)),
         texts=texts,
-        first=first[:, :-1],
-        lengths=lengths[:, :-1],
-        present=view.valid.reshape(-1, width)[:, :-1].copy(),
+        first=np.stack([np.where(view.valid, view.byte_at(0), 0) for view in views], axis=1),
+        lengths=np.stack([np.where(view.valid, view.lengths, 0) for view in views], axis=1),
+        present=np.stack([view.valid for view in views], axis=1),
     )
+
+
+def _plain_text(column: pa.Array) -> pa.StringArray:
+    storage = column.storage if isinstance(column, pa.ExtensionArray) else column
+    return storage if pa.types.is_string(storage.type) else storage.cast(pa.string())
 
 
 def find_regular(found: Extraction, plan: FrozenPlan, lines: pa.StringArray, line_bytes: Ints) -> Bools:
@@ -108,7 +150,7 @@ def _is_not_finite(found: Extraction) -> Bools:
     first: Bytes = found.first
     odd: Bools = (first == ord("N")) | (first == ord("I")) | (first == ord("i"))
     minus = first == ord("-")
-    if minus.any():
-        second = TextView.of(found.texts).byte_at(1).reshape(len(first), -1)[:, :-1]
-        odd |= minus & ((second < ord("0")) | (second > ord("9")))
+    for path in np.flatnonzero(minus.any(axis=0)).tolist():
+        second = TextView.of(found.texts[path]).byte_at(1)
+        odd[:, path] |= minus[:, path] & ((second < ord("0")) | (second > ord("9")))
     return odd
