@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clickstream_platform.errors import ConfigurationError
+from clickstream_platform.model.hours import Hour
 
 PREFIX = "CLICKSTREAM_"
 # Read by the test suite only; never by the platform.
@@ -60,9 +62,13 @@ class Settings(BaseSettings):
     ] = 15
     hours_lookback: Annotated[int, Field(ge=1, description="Hours back from now that the sensor looks at.")] = 72
     partitions_start: Annotated[
-        str, Field(description="First hour that Dagster knows, like 2026-01-01T00; older raw hours are ignored.")
-    ] = "2026-01-01T00"
-    retention_days: Annotated[int, Field(ge=1, description="Days that raw objects are kept; bounds history.")] = 400
+        str,
+        Field(
+            description="First hour that Dagster knows, like 2026-01-01T00; older raw hours are ignored. "
+            "Default: the beginning of the month that was CLICKSTREAM_RETENTION_DAYS ago."
+        ),
+    ] = ""
+    retention_days: Annotated[int, Field(ge=1, description="Days that raw objects are kept; bounds history.")] = 60
     max_runs_per_tick: Annotated[int, Field(ge=1, le=100, description="Runs that one sensor tick may request.")] = 50
     sensor_interval_seconds: Annotated[
         int, Field(ge=5, description="Time between two ticks of the sensors, in seconds.")
@@ -78,6 +84,12 @@ class Settings(BaseSettings):
         str, Field(description="Webserver that is asked to reload the code location; empty: nobody is asked.")
     ] = "http://127.0.0.1:3000"
     log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR.")] = "INFO"
+
+    def first_hour(self, now: datetime) -> Hour:
+        """Return the first hour that has partitions; it moves by whole months, for a move rebuilds Dagster's caches."""
+        if self.partitions_start:
+            return Hour.parse(self.partitions_start)
+        return Hour.of((now - timedelta(days=self.retention_days)).replace(day=1, hour=0))
 
     @property
     def objects(self) -> str:

@@ -66,7 +66,11 @@ def _measure(workload: Workload, side: str, folder: Path, expected: Expected) ->
     command = [sys.executable, "-m", "clickstream_platform.bench.measure", side, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
     if done.returncode:
-        raise TerminalError(f"measuring {side} on {workload.name}", cause=done.stderr[-2000:])
+        raise TerminalError(
+            f"measuring {side} on {workload.name}",
+            cause=done.stderr[-2000:],
+            remedy="`make bench` installs what the benchmark needs.",
+        )
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return Measurement(
         workload=workload,

@@ -193,7 +193,7 @@ def _show_queries(wiring: Wiring, console: Console) -> None:
     for title, sql in QUERIES:
         result = run_query(Path(wiring.settings.duckdb), sql, limit=20)
         print_table(result.columns, result.rows, title=title)
-        console.print(f'  clickstream query "{sql}"\n', style="dim", markup=False)
+        console.print(f'  clickstream query "{sql}"\n', style="dim", markup=False, soft_wrap=True)
 
 
 def _show_quarantine(wiring: Wiring, console: Console, customers: Sequence[str]) -> None:

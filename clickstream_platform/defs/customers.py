@@ -29,7 +29,7 @@ class Customers(dg.StateBackedComponent):
     def write_state_to_path(self, state_path: Path) -> None:
         """Ask the registry."""
         with open_wiring() as wiring:
-            state_path.write_text(read_state(wiring.settings, wiring.registry.snapshot()).to_json())
+            state_path.write_text(read_state(wiring.settings, wiring.registry.snapshot(), wiring.clock.now()).to_json())
 
     def build_defs_from_state(self, context: dg.ComponentLoadContext, state_path: Path | None) -> dg.Definitions:
         """Build the definitions."""

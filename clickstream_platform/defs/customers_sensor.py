@@ -43,7 +43,8 @@ def build_customers_sensor(state: DefinitionsState) -> dg.SensorDefinition:
     def customers(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
         """Ask the webserver for a reload when the registry has moved on."""
         wiring = platform.pipeline.wiring
-        current, now = read_state(wiring.settings, wiring.registry.snapshot()), wiring.clock.now()
+        now = wiring.clock.now()
+        current = read_state(wiring.settings, wiring.registry.snapshot(), now)
         if current == state:
             reason = f"all {len(state.customers)} customers have their assets"
             return dg.SensorResult(skip_reason=reason, cursor="")

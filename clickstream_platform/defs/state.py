@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
 from clickstream_platform.errors import ConfigurationError
 from clickstream_platform.model.hours import Hour
@@ -79,7 +80,7 @@ class DefinitionsState:
         return cls(**body | {"customers": tuple(CustomerState(**each) for each in body["customers"])})
 
 
-def read_state(settings: Settings, snapshot: Snapshot) -> DefinitionsState:
+def read_state(settings: Settings, snapshot: Snapshot, now: datetime) -> DefinitionsState:
     """Return the state of this moment; raise ConfigurationError when two customers would share a name in Dagster."""
     kinds = {destination.name: destination.kind for destination in snapshot.destinations}
     customers = tuple(
@@ -96,7 +97,7 @@ def read_state(settings: Settings, snapshot: Snapshot) -> DefinitionsState:
                 remedy="Give one of the two customers another slug.",
             )
     return DefinitionsState(
-        partitions_start=settings.partitions_start,
+        partitions_start=str(settings.first_hour(now)),
         asset_owner=settings.asset_owner,
         sensor_interval_seconds=settings.sensor_interval_seconds,
         run_max_seconds=settings.run_max_seconds,

@@ -44,7 +44,7 @@ class Pipeline:
         return Discovery(
             self.wiring.objects,
             self.wiring.clock,
-            first_hour=Hour.parse(self.settings.partitions_start),
+            first_hour=self.settings.first_hour(self.wiring.clock.now()),
             lookback_hours=self.settings.hours_lookback,
             grace_minutes=self.settings.hour_grace_minutes,
         )

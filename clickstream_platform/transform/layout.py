@@ -37,6 +37,7 @@ SECTION_OF_TYPE = {
     "screen": "properties",
     "identify": "traits",
     "group": "traits",
+    "alias": "traits",  # no specification gives it any; some senders do
 }
 # Instructions for routing and SDK bookkeeping: not data of the customer. The raw object keeps them.
 NOT_LOADED = frozenset({"type", "integrations", "writeKey", "_metadata", "projectId", "version", "request_ip"})

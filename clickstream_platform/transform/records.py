@@ -45,14 +45,17 @@ def read_record(line: bytes, event: str, *, max_depth: int) -> tuple[FlatRecord,
         raise RejectedRecordError(RejectReason.NOT_AN_OBJECT, f"a JSON {type(record).__name__}")
     record_type = _check_envelope(record, event)
     flat = FlatRecord()
+    # The envelope first: a page's own name wins over a property `name`, wherever in the record they are.
     for key, value in record.items():
-        if key in OBJECT_FIELDS:
-            if type(value) is dict:
-                _flatten(flat, record_type, (key,), value, max_depth)
-            elif value is not None:
-                flat.notes.append(Note(key, dump_text(value), DiscardReason.NOT_AN_OBJECT))
-        else:
+        if key not in OBJECT_FIELDS:
             _add(flat, record_type, (key,), value, max_depth)
+    for key, value in record.items():
+        if key not in OBJECT_FIELDS or value is None:
+            continue
+        if type(value) is dict:
+            _flatten(flat, record_type, (key,), value, max_depth)
+        else:
+            flat.notes.append(Note(key, dump_text(value), DiscardReason.NOT_AN_OBJECT))
     return flat, record
 
 

@@ -97,12 +97,13 @@ class DuckDBDialect(Dialect):
         """Rank each key's rows once, then take the newest value of every column; arg_max passes over nulls."""
         newest = statement.newest
         key, source = quote(newest.key), self.table(newest.source)
-        values = "".join(f", arg_max({name}, age)" for name in map(quote, statement.columns))
+        # No property's column has a `$`, so none can be mistaken for the rank.
+        values = "".join(f', arg_max({name}, "$rank")' for name in map(quote, statement.columns))
         return [
             Sql(
                 f"INSERT INTO {self.table(newest.table)} ({column_list(['id', *statement.columns, 'uuid_ts'])}) "
                 f"SELECT {key}{values}, {moment(statement.uuid_ts)} FROM (SELECT *, row_number() OVER "
-                f"(PARTITION BY {key} ORDER BY received_at NULLS FIRST, id) AS age FROM {source} "
+                f"(PARTITION BY {key} ORDER BY received_at NULLS FIRST, id) AS \"$rank\" FROM {source} "
                 f"WHERE {key} IN (SELECT key FROM {self.touched(newest)})) AS ranked GROUP BY {key}"
             )
         ]

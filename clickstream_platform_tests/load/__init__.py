@@ -1,0 +1,1 @@
+"""Tests of `load`: the protocol, its rules and what happens when it is disturbed."""

@@ -15,7 +15,7 @@ from clickstream_platform.load.ledger import list_loads
 from clickstream_platform.load.reconcile import reconcile
 from clickstream_platform.model.hours import Hour
 from clickstream_platform_tests.builders import HOUR
-from clickstream_platform_tests.load.targets import SCHEMA, Target, duckdb_target
+from clickstream_platform_tests.targets import SCHEMA, Target, duckdb_target
 
 HOURS = tuple(HOUR.plus(offset) for offset in range(3))
 _IDS = [f"id-{number}" for number in range(6)]

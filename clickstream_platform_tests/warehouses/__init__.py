@@ -1,0 +1,1 @@
+"""Tests of `warehouses`: each warehouse against the port's contract, and its own inside."""

@@ -19,7 +19,7 @@ from clickstream_platform.load.port import PartLocator, Warehouse
 from clickstream_platform.load.report import LoadReport
 from clickstream_platform.load.retry import RetryPolicy
 from clickstream_platform.model.hours import Hour
-from clickstream_platform.model.staging import StagedBatch
+from clickstream_platform.model.staging import StagedBatch, StagedPart
 from clickstream_platform.warehouses.duckdb import DuckDBWarehouse
 from clickstream_platform_tests.builders import HOUR, BatchBuilder, locate_in
 
@@ -49,6 +49,10 @@ class Target:
     def load(self, batch: StagedBatch, **options: Any) -> LoadReport:  # noqa: ANN401
         """Load a batch."""
         return self.loader(**options).load(batch, run_id="run-1", started_at=NOW)
+
+    def forget(self, part: StagedPart) -> None:
+        """Delete a staged part."""
+        (self.folder / part.key).unlink()
 
     def ids(self, table: str, hour: Hour | None = None) -> list[str]:
         """Return the ids of a table in order, of one hour if given."""

@@ -1,0 +1,1 @@
+"""The whole way, ingest to tables, over recorded and awkward data; locally and with the objects on S3."""

@@ -1,0 +1,192 @@
+"""Drives the platform as its users do: ingest files, load hours, read tables; checks the accounting at every load.
+
+Belongs here: a platform of its own for each test, and what it holds in a form that can be compared. Does not: what any
+data should become.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from clickstream_platform.gateways.clock import FixedClock
+from clickstream_platform.ingest.ingest import IngestOptions, IngestReport, ingest
+from clickstream_platform.ingest.sources import Source
+from clickstream_platform.model.hours import Hour
+from clickstream_platform.model.object_keys import RAW_PREFIX, RawObjectKey
+from clickstream_platform.model.quarantined import QuarantinedRecord
+from clickstream_platform.model.streams import LOADS, Stream
+from clickstream_platform.pipeline.customer_hour import CustomerHours, Order
+from clickstream_platform.pipeline.opening import Pipeline
+from clickstream_platform.pipeline.reports import CustomerHourReport, StreamStatus
+from clickstream_platform.quarantine.quarantine import Quarantine, Selection
+from clickstream_platform.registry.entities import Policy
+from clickstream_platform.settings import Settings
+from clickstream_platform.wiring import Wiring
+
+HOUR = Hour.parse("2024-03-10T01")
+# When a row was loaded says nothing about what was loaded.
+LOAD_TIMES = frozenset({"uuid_ts", "run_id", "started_at", "committed_at"})
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's columns with their types, and its rows without nulls and load times, in an order of their own."""
+
+    types: dict[str, str]
+    rows: tuple[dict[str, Any], ...]
+
+    def column(self, name: str) -> list[Any]:
+        """Return the values of one column, null where a row has none."""
+        return [row.get(name) for row in self.rows]
+
+    def row(self, identity: str) -> dict[str, Any]:
+        """Return the one row with this id."""
+        (found,) = [row for row in self.rows if row.get("id") == identity]
+        return found
+
+
+@dataclass
+class Platform:
+    """A platform in a folder of its own; its objects are there or on S3."""
+
+    home: Path
+    object_store_url: str = ""
+    s3_endpoint_url: str = ""
+    reports: list[CustomerHourReport] = field(default_factory=list)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The hourly work of this platform."""
+        settings = Settings(
+            home=self.home, object_store_url=self.object_store_url, s3_endpoint_url=self.s3_endpoint_url
+        )
+        clock = FixedClock(datetime(2026, 11, 22, 9, 20, tzinfo=UTC))
+        return Pipeline(Wiring(settings, clock))
+
+    @property
+    def _hours(self) -> CustomerHours:
+        return self.pipeline.customer_hours
+
+    def add_customer(self, slug: str, policy: Policy | None = None) -> str:
+        """Add a customer and return its slug."""
+        self.pipeline.wiring.registry.add_customer(slug, policy=policy or Policy())
+        return slug
+
+    def ingest(self, customer: str, data: bytes | Sequence[bytes], hour: Hour = HOUR, name: str = "file") -> IngestReport:
+        """Ingest a file with these bytes, or these lines."""
+        path = self.home / f"{name}.ndjson"
+        path.write_bytes(data if isinstance(data, bytes) else b"".join(line + b"\n" for line in data))
+        return ingest(self.pipeline.wiring.objects, Source.of_file(path), IngestOptions(customer, hour, self.home))
+
+    def put_raw(self, customer: str, event: str, data: bytes, hour: Hour = HOUR, shard: str = "other") -> str:
+        """Put one raw object as a producer without seals does; return its key."""
+        key = str(RawObjectKey(hour, Stream(customer, event), shard, "1", "2"))
+        self.pipeline.wiring.objects.put(key, data)
+        return key
+
+    def load(self, customer: str, *hours: Hour) -> dict[str, str]:
+        """Load a customer's hours (default: the one); return what became of each event in the last report of it.
+
+        Every report has to be a success and to add up, in the ledger and in the tables.
+        """
+        orders = [Order(customer, hour) for hour in hours or (HOUR,)]
+        found: dict[str, str] = {}
+        for report in self._hours.process_many(orders, run_id="acceptance"):
+            self.reports.append(report)
+            for stream in report.streams:
+                assert stream.status not in (StreamStatus.FAILED, StreamStatus.SKIPPED), stream.error
+                if stream.counts is not None:
+                    stream.counts.check(f"{customer}/{stream.event} {report.hour}")
+                found[stream.event] = stream.status.value
+        assert self.pipeline.reconcile(customer, hours or (HOUR,)) == []
+        return found
+
+    def discover(self, hour: Hour = HOUR) -> dict[str, int]:
+        """Return customer -> raw objects of those whose hour is found ready, as the sensor would."""
+        look = self.pipeline.discovery.look(hour)
+        return {ready.customer: sum(map(len, ready.streams.values())) for ready in look.ready} if look else {}
+
+    def counts(self, customer: str, hour: Hour = HOUR) -> dict[str, int]:
+        """Return the sums of the ledger's counts for an hour; they add up."""
+        names = ("raw_records", "loaded_rows", "duplicate_records", "rejected_records", "discarded_values")
+        rows = [row for row in self.tables(customer).get(LOADS, _NOTHING).rows if row["hour"] == _naive(hour)]
+        sums = {name.partition("_")[0]: sum(row[name] for row in rows) for name in names}
+        assert sums["raw"] == sums["loaded"] + sums["duplicate"] + sums["rejected"]
+        return sums
+
+    def tables(self, customer: str) -> dict[str, Table]:
+        """Return everything in the customer's schema."""
+        with self._connection() as connection:
+            names = connection.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE schema_name = ? ORDER BY table_name", [customer]
+            ).fetchall()
+            return {name: _read_table(connection, customer, name) for (name,) in names}
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the warehouse."""
+        with self._connection() as connection:
+            return connection.execute(sql).fetchall()
+
+    @contextmanager
+    def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        path = Path(self.pipeline.settings.duckdb)
+        if not path.exists():  # nothing was ever loaded
+            yield duckdb.connect()
+            return
+        with duckdb.connect(path, read_only=True) as connection:
+            yield connection
+
+    def quarantined(self, customer: str) -> list[QuarantinedRecord]:
+        """Return the rejected records of the customer, as the command shows them."""
+        quarantine = Quarantine(self.pipeline.wiring.objects)
+        items = quarantine.objects(Selection(customer))
+        return [record for item in items for record in quarantine.whole_records(item)]
+
+    def raw_keys(self) -> list[str]:
+        """Return the keys of all raw objects."""
+        return [info.key for info in self.pipeline.wiring.objects.list_objects(RAW_PREFIX)]
+
+
+_NOTHING = Table({}, ())
+
+
+def _naive(hour: Hour) -> datetime:
+    return hour.start.replace(tzinfo=None)
+
+
+def _read_table(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> Table:
+    relation = connection.execute(f'SELECT * FROM "{schema}"."{name}"')
+    described = {column[0]: str(column[1]) for column in relation.description or ()}
+    kept = [column for column in described if column not in LOAD_TIMES]
+    rows = [dict(zip(described, values, strict=True)) for values in relation.fetchall()]
+    cleaned = [{column: row[column] for column in kept if row[column] is not None} for row in rows]
+    return Table({column: described[column] for column in kept}, tuple(sorted(cleaned, key=_order)))
+
+
+def _order(row: dict[str, Any]) -> str:
+    return repr(sorted(row.items(), key=repr))
+
+
+def differences(first: dict[str, Table], second: dict[str, Table], ignored: Iterable[str] = (LOADS,)) -> list[str]:
+    """Return in words how the tables of two customers differ; nothing where they hold the same."""
+    found = []
+    for name in sorted((first.keys() | second.keys()) - set(ignored)):
+        if name not in first or name not in second:
+            found.append(f"{name} is in one only")
+            continue
+        one, other = first[name], second[name]
+        for column in sorted(one.types.keys() | other.types.keys()):
+            if one.types.get(column) != other.types.get(column):
+                found.append(f"{name}.{column}: {one.types.get(column)} and {other.types.get(column)}")
+        missing = [row for row in one.rows if row not in other.rows] if one.rows != other.rows else []
+        if one.rows != other.rows:
+            found.append(f"{name}: {len(one.rows)} and {len(other.rows)} rows, first difference {missing[:1]}")
+    return found

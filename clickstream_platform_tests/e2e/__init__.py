@@ -1,0 +1,1 @@
+"""End to end: the commands as a user types them, the real daemon, webserver and a browser."""
