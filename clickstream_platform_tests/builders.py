@@ -126,7 +126,7 @@ class BatchBuilder:
         )
 
     def _complete(self, event: str, number: int, row: Row) -> Row:
-        own = {"received_at": self.hour.start + timedelta(seconds=number)}
+        own: dict[str, Any] = {"received_at": self.hour.start + timedelta(seconds=number)}
         if event not in TYPE_OF_TABLE:
             own |= {"event": event, "event_text": event.replace("_", " ").title()}
         return {**own, **row}
@@ -141,7 +141,9 @@ class BatchBuilder:
             for column in table.columns
             if column.name in common or column.name.startswith("context_")
         }
-        return _Table(TRACKS, tuple(columns.values()), [row for table in tables for row in table.rows]) if tables else None
+        return (
+            _Table(TRACKS, tuple(columns.values()), [row for table in tables for row in table.rows]) if tables else None
+        )
 
     def _shared_table(self, table: _Table | None, packs: list[Pack]) -> StagedTable | None:
         if table is None:
@@ -163,7 +165,9 @@ class BatchBuilder:
         }
         if shared:
             arrays[TABLE_COLUMN] = pa.array([number for number, _ in rows], pa.int32())
-        path = self.folder / f"customer={self.customer}" / f"hour={self.hour}" / f"part-{len(self._files()):03d}.parquet"
+        path = (
+            self.folder / f"customer={self.customer}" / f"hour={self.hour}" / f"part-{len(self._files()):03d}.parquet"
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table(arrays), path)
         return StagedPart(str(path.relative_to(self.folder)), path.stat().st_size, len(rows))
@@ -172,7 +176,7 @@ class BatchBuilder:
         return list((self.folder / f"customer={self.customer}" / f"hour={self.hour}").glob("*.parquet"))
 
 
-def locate_in(folder: Path) -> Any:  # noqa: ANN401 (a PartLocator, which is a protocol of `load`)
+def locate_in(folder: Path) -> Any:
     """Return the locator of parts that a builder wrote below this folder."""
     return lambda part: str(folder / part.key)
 
@@ -192,7 +196,7 @@ def _infer(name: str, values: Sequence[Any], given: ColumnType | None) -> Column
     return Column(name, found, varchar_length(longest))
 
 
-def _stored(value: Any, column: Column) -> Any:  # noqa: ANN401
+def _stored(value: Any, column: Column) -> Any:
     if value is not None and column.type is ColumnType.JSON:
         return json.dumps(value)
     if isinstance(value, datetime):

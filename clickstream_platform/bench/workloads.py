@@ -15,7 +15,7 @@ from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.manifests import Manifest, ObjectRef
 from clickstream_platform.model.naming import event_slug
 from clickstream_platform.model.object_keys import RawObjectKey
-from clickstream_platform.model.streams import Stream
+from clickstream_platform.model.streams import TABLE_OF_TYPE, Stream
 
 CUSTOMER = "bench"
 HOUR = Hour.of(datetime(2026, 1, 5, 9, tzinfo=UTC))
@@ -25,11 +25,16 @@ _MANIFESTS, _EXPECTED = "manifests.json", "expected.json"
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A number of events over a number of tables of about the same size."""
+    """A number of events over a number of tables of about the same size.
+
+    `as_pages` makes page records of the track records of one event: a track record fills its own table and `tracks`,
+    which other loaders have no counterpart of; a page record fills one table on every side.
+    """
 
     name: str
     events: int
     tables: int
+    as_pages: bool = False
 
     @property
     def settings(self) -> GeneratorSettings:
@@ -56,8 +61,10 @@ def write_workload(workload: Workload, folder: Path) -> None:
     held: dict[str, list[bytes]] = {}
     first = lines = 0
     for lines, line in enumerate(generate_hour(workload.settings, 0), start=1):
-        slug = event_slug(line.event_name) if line.record_type == "track" else line.event_name
-        held.setdefault(slug, []).append(line.line)
+        slug, data = event_slug(line.event_name) if line.record_type == "track" else line.event_name, line.line
+        if workload.as_pages:
+            slug, data = TABLE_OF_TYPE["page"], data.replace(b'"type":"track","event":', b'"type":"page","title":', 1)
+        held.setdefault(slug, []).append(data)
         if lines % LINES_PER_OBJECT == 0:
             _write_objects(store, held, first, refs)
             held, first = {}, lines

@@ -30,7 +30,7 @@ class RetryPolicy:
 
     def call(self, action: Callable[[], T]) -> T:
         """Return what the action returns; raise its last error when every try met a passing one."""
-        for attempt in range(1, self.attempts):
+        for attempt in range(self.attempts - 1):
             try:
                 return action()
             except _PASSING:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ from clickstream_platform.transform.timestamps import parse_timestamps
 
 Hashes = npt.NDArray[np.uint64]
 _NEVER = np.iinfo(np.int64).max
+_SALT = np.uint64(0x9E3779B97F4A7C15)  # spreads stream numbers over all bits
 
 
 @dataclass(slots=True)
@@ -96,13 +96,12 @@ class SeenRecords:
 
 
 def _records_of(shred: Shred) -> _Records:
-    salts = {number: number.to_bytes(8, "little") for number in np.unique(shred.stream).tolist()}
-    digests = [
-        blake2b(text.encode(), digest_size=16, salt=salts[number]).digest()
-        for text, number in zip(shred.columns["id"].to_pylist(), shred.stream.tolist(), strict=True)
-    ]
-    identity = np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2)
-    return _Records(identity[:, 0], identity[:, 1], _arrivals(shred), shred.line_hash, shred.position)
+    """Identify records by two hashes of 64 bits: Python's own, which are keyed anew in each process."""
+    texts = shred.columns["id"].to_pylist()
+    salt = shred.stream.astype(np.uint64) * _SALT
+    first = np.array([hash(text) for text in texts], np.int64).view(np.uint64) ^ salt
+    second = np.array([hash(text[::-1]) for text in texts], np.int64).view(np.uint64) ^ salt
+    return _Records(first, second, _arrivals(shred), shred.line_hash, shred.position)
 
 
 def _arrivals(shred: Shred) -> Ints:

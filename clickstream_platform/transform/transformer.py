@@ -25,6 +25,7 @@ from clickstream_platform.transform.chunks import BatchStream
 from clickstream_platform.transform.engines.duckdb import DuckDBEngine
 from clickstream_platform.transform.gathering import Gatherer
 from clickstream_platform.transform.notes import NoteSpool
+from clickstream_platform.transform.memory import keep_freed_memory
 from clickstream_platform.transform.plan import GreatestInteger, SchemaPolicy
 from clickstream_platform.transform.port import Objects
 from clickstream_platform.transform.quarantine import Quarantine
@@ -37,8 +38,8 @@ from clickstream_platform.transform.stager import StagedOutput, Stager
 class TransformSettings:
     """Limits of the transform; sizes in bytes. `memory_bytes` is for shreds, beside one chunk and its shred."""
 
-    memory_bytes: int = 96 * 1024 * 1024
-    block_bytes: int = 8 * 1024 * 1024
+    memory_bytes: int = 128 * 1024 * 1024
+    block_bytes: int = 16 * 1024 * 1024
     max_record_bytes: int = MAX_RECORD_BYTES
     max_depth: int = 8
     part_bytes: int = 64_000_000
@@ -68,6 +69,7 @@ class Transformer:
         column)` is asked before a BIGINT column is widened. Raises ObjectChangedError when an object differs from its
         manifest, ReconciliationError when the counts do not add up; nothing is staged then.
         """
+        keep_freed_memory()
         streams = [BatchStream(number, event) for number, event in enumerate(sorted(manifests))]
         inputs = {stream.number: manifests[stream.event] for stream in streams}
         prefix = staged_prefix(customer, hour, batch_digest(manifests))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,22 @@ from clickstream_platform_tests.acceptance.driver import Platform
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """Return a platform in a folder, shared by the tests of a module: each of them has customers of its own."""
-    yield from _opened(Platform(tmp_path_factory.mktemp("platform")))
+def platforms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Platform]]:
+    """Return a function that makes platforms, each in a folder of its own; they close behind the module's tests."""
+    with ExitStack() as stack:
+
+        def make() -> Platform:
+            platform = Platform(tmp_path_factory.mktemp("platform"))
+            stack.enter_context(platform.pipeline.wiring)
+            return platform
+
+        yield make
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[Platform]:
+    """Return a platform in a folder."""
+    yield from _opened(Platform(tmp_path))
 
 
 @pytest.fixture(params=["folder", "s3"])

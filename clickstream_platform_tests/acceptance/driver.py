@@ -80,7 +80,9 @@ class Platform:
         self.pipeline.wiring.registry.add_customer(slug, policy=policy or Policy())
         return slug
 
-    def ingest(self, customer: str, data: bytes | Sequence[bytes], hour: Hour = HOUR, name: str = "file") -> IngestReport:
+    def ingest(
+        self, customer: str, data: bytes | Sequence[bytes], hour: Hour = HOUR, name: str = "file"
+    ) -> IngestReport:
         """Ingest a file with these bytes, or these lines."""
         path = self.home / f"{name}.ndjson"
         path.write_bytes(data if isinstance(data, bytes) else b"".join(line + b"\n" for line in data))

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from clickstream_platform.model.streams import DISCARDS, TABLE_OF_TYPE
 from clickstream_platform.model.naming import event_slug
+from clickstream_platform.model.streams import DISCARDS, TABLE_OF_TYPE
 from clickstream_platform.model.timestamps import parse_timestamp
 from clickstream_platform.transform.records import read_record
 from clickstream_platform_tests.acceptance.driver import Table

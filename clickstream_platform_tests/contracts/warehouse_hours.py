@@ -104,11 +104,18 @@ class WarehouseHoursContract:
         target.load(target.batch(HOUR.plus(1)).add("identifies", second).build())
         target.load(target.batch().add("identifies", first).build())
         users = target.read("users")
-        assert values(users, "id", "plan", "age", "context_os") == [("ann", "pro", 8, "BSD"), ("bob", "free", None, None)]
+        assert values(users, "id", "plan", "age", "context_os") == [
+            ("ann", "pro", 8, "BSD"),
+            ("bob", "free", None, None),
+        ]
         assert users[0]["received_at"].replace(tzinfo=UTC) == HOUR.start + timedelta(minutes=65)
         assert not users[0].keys() & {"user_id", "anonymous_id", "timestamp", "sent_at", "batch_hour"}
         target.load(target.batch(HOUR.plus(1)).add("identifies", [second[1], identify(6, "eve", 70, age=1)]).build())
-        assert values(target.read("users"), "id", "plan", "age") == [("ann", "old", 8), ("bob", "free", None), ("eve", None, 1)]
+        assert values(target.read("users"), "id", "plan", "age") == [
+            ("ann", "old", 8),
+            ("bob", "free", None),
+            ("eve", None, 1),
+        ]
 
     def test_accounts_follow_groups(self, target: Target) -> None:
         for offset, plan in ((1, "pro"), (0, "free")):

@@ -36,9 +36,7 @@ def _fork(folder: Path, name: str, batch: StagedBatch, *, dies_at: int = 0, dies
     shutil.copytree(folder / START, folder / name)
     child = os.fork()
     if not child:
-        target = duckdb_target(folder / name, log=_killer(dies_at))
-        shutil.copytree(folder / "staged", folder / name / "staged")
-        target.load(batch)
+        duckdb_target(folder / name, staged=folder / "staged", log=_killer(dies_at)).load(batch)
         os._exit(0)
     if dies_after:
         time.sleep(dies_after)

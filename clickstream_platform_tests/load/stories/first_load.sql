@@ -1,0 +1,20 @@
+-- A first load into an empty warehouse: one track event, one identify, one silent stream.
+BEGIN;
+SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = ? AND schema_name = ? AND table_name IN (?, ?, ?, ?, ?, ?, ?, ?) ORDER BY table_name, column_index;
+CREATE SCHEMA IF NOT EXISTS "db"."shop";
+CREATE TABLE "db"."shop"."_loads" ("customer" VARCHAR, "event" VARCHAR, "hour" TIMESTAMP, "input_digest" VARCHAR, "objects" BIGINT, "bytes" BIGINT, "raw_records" BIGINT, "loaded_rows" BIGINT, "duplicate_records" BIGINT, "rejected_records" BIGINT, "discarded_values" BIGINT, "run_id" VARCHAR, "started_at" TIMESTAMP, "committed_at" TIMESTAMP);
+CREATE TABLE "db"."shop"."_discards" ("event" VARCHAR, "table_name" VARCHAR, "column_name" VARCHAR, "column_value" VARCHAR, "column_type" VARCHAR, "reason" VARCHAR, "row_id" VARCHAR, "received_at" TIMESTAMP, "batch_hour" TIMESTAMP);
+CREATE TABLE "db"."shop"."users" ("id" VARCHAR, "received_at" TIMESTAMP, "plan" VARCHAR, "uuid_ts" TIMESTAMP);
+CREATE OR REPLACE TEMP TABLE temp.main."pack_0" AS SELECT …, "event", "event_text", "n", "plan", "$table" FROM read_parquet(['staged/customer=shop/hour=2026-11-22T09/part-000.parquet', 'staged/customer=shop/hour=2026-11-22T09/part-001.parquet'], hive_partitioning = false);
+CREATE OR REPLACE TEMP VIEW temp.main."pack_1" AS SELECT …, "event", "event_text" FROM read_parquet(['staged/customer=shop/hour=2026-11-22T09/part-002.parquet'], hive_partitioning = false);
+CREATE OR REPLACE TEMP VIEW temp.main."pack_2" AS SELECT "event", "table_name", "column_name", "column_value", "column_type", "reason", "row_id", "received_at", "batch_hour" FROM read_parquet(['staged/customer=shop/hour=2026-11-22T09/part-003.parquet'], hive_partitioning = false);
+DROP TABLE IF EXISTS temp.main."touched_users";
+CREATE TEMP TABLE temp.main."touched_users" (key VARCHAR(512));
+CREATE TABLE "db"."shop"."seen" AS SELECT …, "event", "event_text", "n", TIMESTAMP '2026-11-22 12:00:00.000000' AS "uuid_ts", TIMESTAMP '2026-11-22 09:00:00.000000' AS "batch_hour" FROM temp.main."pack_0" WHERE "$table" = 0;
+CREATE TABLE "db"."shop"."identifies" AS SELECT …, "plan", TIMESTAMP '2026-11-22 12:00:00.000000' AS "uuid_ts", TIMESTAMP '2026-11-22 09:00:00.000000' AS "batch_hour" FROM temp.main."pack_0" WHERE "$table" = 1;
+CREATE TABLE "db"."shop"."tracks" AS SELECT …, "event", "event_text", TIMESTAMP '2026-11-22 12:00:00.000000' AS "uuid_ts", TIMESTAMP '2026-11-22 09:00:00.000000' AS "batch_hour" FROM temp.main."pack_1";
+INSERT INTO "db"."shop"."_discards" ("event", "table_name", "column_name", "column_value", "column_type", "reason", "row_id", "received_at", "batch_hour") SELECT "event", "table_name", "column_name", "column_value", "column_type", "reason", "row_id", "received_at", TIMESTAMP '2026-11-22 09:00:00.000000' AS "batch_hour" FROM temp.main."pack_2";
+INSERT INTO temp.main."touched_users" SELECT DISTINCT "user_id" FROM "db"."shop"."identifies" WHERE batch_hour = TIMESTAMP '2026-11-22 09:00:00.000000' AND "user_id" IS NOT NULL;
+INSERT INTO "db"."shop"."users" ("id", "received_at", "plan", "uuid_ts") SELECT "user_id", arg_max("received_at", "$rank"), arg_max("plan", "$rank"), TIMESTAMP '2026-11-22 12:00:00.000000' FROM (SELECT *, row_number() OVER (PARTITION BY "user_id" ORDER BY received_at NULLS FIRST, id) AS "$rank" FROM "db"."shop"."identifies" WHERE "user_id" IN (SELECT key FROM temp.main."touched_users")) AS ranked GROUP BY "user_id";
+INSERT INTO "db"."shop"."_loads" ("customer", "event", "hour", "input_digest", "objects", "bytes", "raw_records", "loaded_rows", "duplicate_records", "rejected_records", "discarded_values", "run_id", "started_at", "committed_at") SELECT UNNEST(CAST(? AS VARCHAR[])), UNNEST(CAST(? AS VARCHAR[])), UNNEST(CAST(? AS TIMESTAMP[])), UNNEST(CAST(? AS VARCHAR[])), UNNEST(CAST(? AS BIGINT[])), UNNEST(CAST(? AS BIGINT[])), UNNEST(CAST(? AS BIGINT[])), UNNEST(CAST(? AS BIGINT[])), UNNEST(CAST(? AS BIGINT[])), UNNEST(CAST(? AS BIGINT[])), UNNEST(CAST(? AS BIGINT[])), UNNEST(CAST(? AS VARCHAR[])), UNNEST(CAST(? AS TIMESTAMP[])), UNNEST(CAST(? AS TIMESTAMP[]));
+COMMIT;
