@@ -82,7 +82,7 @@ def load_with_dlt(folder: Path, work: Path, max_table_nesting: int | None = None
                     record["table_name"] = name
                     yield record
 
-    @dlt.source(max_table_nesting=max_table_nesting)
+    @dlt.source(max_table_nesting=max_table_nesting)  # type: ignore[arg-type, unused-ignore]
     def events() -> Any:  # noqa: ANN401 - dlt's own decorator decides
         return dlt.resource(
             records,

@@ -107,8 +107,8 @@ def markdown_table(found: list[Measurement]) -> str:
             ratio = f"{median_of(found, workload, SIDES[0]) / speed:.1f}" if compared else ""
             lines.append(
                 f"| {workload.name} | {side} | {speed:,.0f} | {statistics.median(m.wall_seconds for m in runs):.1f} "
-                f"| {max(m.peak_mb for m in runs):,.0f} | {runs[0].rows:,} | {'yes' if all(m.is_exact for m in runs) else 'no'} "
-                f"| {ratio} |"
+                f"| {max(m.peak_mb for m in runs):,.0f} | {runs[0].rows:,} "
+                f"| {'yes' if all(m.is_exact for m in runs) else 'no'} | {ratio} |"
             )
     return "\n".join(lines)
 

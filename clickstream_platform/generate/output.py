@@ -90,7 +90,7 @@ def _opened(path: str) -> Iterator[BinaryIO]:
         with unfinished.open("wb") as plain:
             if target.suffix == ".gz":
                 # No name and no time in the header: the same events give the same file.
-                with igzip.IGzipFile(filename="", mode="wb", compresslevel=1, fileobj=plain, mtime=0) as packed:  # type: ignore[no-untyped-call]
+                with igzip.IGzipFile(filename="", mode="wb", compresslevel=1, fileobj=plain, mtime=0) as packed:
                     yield cast(BinaryIO, packed)
             else:
                 yield plain

@@ -100,11 +100,11 @@ def complete(line: bytes, record: Mapping[str, Any], received_at: str) -> bytes:
     for key, is_there, value in (("receivedAt", has_time, received_at), ("messageId", has_id, "")):
         if is_there:
             continue
-        value = value or message_id(line)
+        filler = value or message_id(line)
         if key in record:  # with null, and of two equal keys the last counts
-            last += f',"{key}":"{value}"'
+            last += f',"{key}":"{filler}"'
         else:
-            first += f'"{key}":"{value}",'
+            first += f'"{key}":"{filler}",'
     # A record that names a stream has at least its type, so a comma is right on both sides.
     opened, closed = line.index(b"{") + 1, line.rindex(b"}")
     return b"".join((line[:opened], first.encode(), line[opened:closed], last.encode(), line[closed:]))

@@ -35,14 +35,20 @@ class _Records:
         return len(self.first)
 
     def take(self, rows: Ints | Bools) -> _Records:
-        columns = (self.first, self.second, self.arrived, self.line_hash, self.position)
-        return _Records(*(column[rows] for column in columns))
+        return _Records(
+            self.first[rows], self.second[rows], self.arrived[rows], self.line_hash[rows], self.position[rows]
+        )
 
     @classmethod
     def join(cls, parts: Iterable[_Records]) -> _Records:
         parts = list(parts)
-        names = ("first", "second", "arrived", "line_hash", "position")
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return cls(
+            np.concatenate([part.first for part in parts]),
+            np.concatenate([part.second for part in parts]),
+            np.concatenate([part.arrived for part in parts]),
+            np.concatenate([part.line_hash for part in parts]),
+            np.concatenate([part.position for part in parts]),
+        )
 
 
 @dataclass(slots=True)

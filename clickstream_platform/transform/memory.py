@@ -1,7 +1,7 @@
 """How the process holds memory while it transforms: what a chunk frees, the next chunk gets, without the kernel's help.
 
 Chunks allocate and free the same hundreds of megabytes again and again. By default the C library gives large blocks
-back at once and the kernel clears them anew at the next use, which costs a tenth of the whole work (docs/benchmarks.md).
+back at once and the kernel clears them anew at the next use, which costs a tenth of all the work.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ from clickstream_platform.model.staging import BATCH_FILE, StagedBatch, StagedSt
 from clickstream_platform.transform.chunks import BatchStream
 from clickstream_platform.transform.engines.duckdb import DuckDBEngine
 from clickstream_platform.transform.gathering import Gatherer
-from clickstream_platform.transform.notes import NoteSpool
 from clickstream_platform.transform.memory import keep_freed_memory
+from clickstream_platform.transform.notes import NoteSpool
 from clickstream_platform.transform.plan import GreatestInteger, SchemaPolicy
 from clickstream_platform.transform.port import Objects
 from clickstream_platform.transform.quarantine import Quarantine

@@ -103,7 +103,7 @@ class DuckDBDialect(Dialect):
             Sql(
                 f"INSERT INTO {self.table(newest.table)} ({column_list(['id', *statement.columns, 'uuid_ts'])}) "
                 f"SELECT {key}{values}, {moment(statement.uuid_ts)} FROM (SELECT *, row_number() OVER "
-                f"(PARTITION BY {key} ORDER BY received_at NULLS FIRST, id) AS \"$rank\" FROM {source} "
+                f'(PARTITION BY {key} ORDER BY received_at NULLS FIRST, id) AS "$rank" FROM {source} '
                 f"WHERE {key} IN (SELECT key FROM {self.touched(newest)})) AS ranked GROUP BY {key}"
             )
         ]

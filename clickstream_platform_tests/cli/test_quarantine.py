@@ -39,7 +39,7 @@ def _run(*arguments: str, customer: str = "acme") -> Result:
     return CliRunner().invoke(quarantine_app, [*arguments, "--customer", customer])
 
 
-def _answer(*arguments: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+def _answer(*arguments: str) -> Any:
     result = _run(*arguments, "--json")
     assert (result.exit_code, result.stderr) == (0, "")
     return json.loads(result.stdout)

@@ -51,7 +51,7 @@ def _fast_resumes(monkeypatch: pytest.MonkeyPatch) -> None:
 class Cut:
     """A body that breaks after some bytes, as a dropped connection does."""
 
-    def __init__(self, body: Any, size: int, error: Exception | None) -> None:  # noqa: ANN401
+    def __init__(self, body: Any, size: int, error: Exception | None) -> None:
         self._body, self._left, self._error = body, size, error
 
     def read(self, size: int) -> bytes:
@@ -72,7 +72,7 @@ def cut_bodies(
     get_object = store._get_object
     waiting = iter(sizes)
 
-    def cut(key: str, wanted: dict[str, Any]) -> Any:  # noqa: ANN401
+    def cut(key: str, wanted: dict[str, Any]) -> Any:
         answer = get_object(key, wanted)
         size = next(waiting, None)
         if answer and size is not None:
@@ -132,7 +132,7 @@ def test_an_object_deleted_while_it_is_read_is_missing(store: S3ObjectStore, mon
 def test_a_server_that_ignores_the_condition_is_noticed() -> None:
     bodies = iter([b"old", b"new"])
 
-    def open_at(position: int, etag: str) -> Any:  # noqa: ANN401, ARG001
+    def open_at(position: int, etag: str) -> Any:
         data = next(bodies)
         return {
             "Body": Cut(io.BytesIO(data), 1, OSError()),

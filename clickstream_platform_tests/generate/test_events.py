@@ -221,7 +221,7 @@ def read(line: bytes) -> tuple[RejectReason | None, dict[str, Any] | None]:
     reason: RejectReason | None = None
     record: Any = None
     try:
-        record = json.loads(line.decode(), parse_constant=lambda text: int(text))  # NaN is not JSON
+        record = json.loads(line.decode(), parse_constant=int)  # NaN is not JSON
         json.dumps(record, ensure_ascii=False).encode()
     except UnicodeDecodeError:
         reason = RejectReason.NOT_UTF8

@@ -28,7 +28,7 @@ def _marker(data: bytes) -> bytes:
 
 
 FORMS: dict[str, Callable[[bytes], bytes]] = {
-    '{"receivedAt"': lambda data: Router(Hour.parse("2026-11-22T09")).route(b'{"type":"page"}')[1],  # noqa: ARG005
+    '{"receivedAt"': lambda data: Router(Hour.parse("2026-11-22T09")).route(b'{"type":"page"}')[1],
     '{"_damaged"': _marker,
     '{"version":1,"hour"': lambda data: Seal.from_json(data).to_json(),
     '{"version":1,"customer"': lambda data: Manifest.from_json(data).to_json(),

@@ -45,7 +45,9 @@ def postgresql_server() -> Iterator[str]:
         subprocess.run([*control, *start], check=True, capture_output=True, cwd="/")
         yield str(folder)
     finally:
-        subprocess.run([*control, "stop", "-w", "-D", str(data), "-m", "immediate"], capture_output=True, cwd="/")
+        subprocess.run(
+            [*control, "stop", "-w", "-D", str(data), "-m", "immediate"], check=False, capture_output=True, cwd="/"
+        )
         shutil.rmtree(folder, ignore_errors=True)
 
 

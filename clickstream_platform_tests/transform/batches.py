@@ -92,7 +92,7 @@ def put_raw(
     refs: dict[str, list[ObjectRef]] = {}
     for event, lines in streams.items():
         key = str(RawObjectKey(HOUR, Stream(CUSTOMER, event), shard, "1", "9"))
-        info = store.put(key, igzip.compress(b"".join(line + b"\n" for line in lines)))
+        info = store.put(key, igzip.compress(b"".join(line + b"\n" for line in lines), mtime=0))
         refs.setdefault(event, []).append(ObjectRef(key, info.size, info.etag))
     return refs
 

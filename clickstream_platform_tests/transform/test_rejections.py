@@ -149,10 +149,10 @@ def test_of_a_truncated_object_the_good_lines_are_loaded() -> None:
 @pytest.mark.parametrize(
     ("data", "rows", "reason", "kept"),
     [
-        (gzip.compress(LINES) + b"garbage", 50, R.GZIP_TRAILING_BYTES, b"garbage"),
-        (gzip.compress(LINES[:-1]) + b"garbage", 50, R.GZIP_TRAILING_BYTES, b"garbage"),
-        (gzip.compress(LINES)[:-8] + b"wrong sum", 50, R.GZIP_CHECKSUM, None),
-        (gzip.compress(LINES) + b"\x1f\x8b\x07 and more bytes", 50, R.GZIP_CORRUPT, None),
+        (gzip.compress(LINES, mtime=0) + b"garbage", 50, R.GZIP_TRAILING_BYTES, b"garbage"),
+        (gzip.compress(LINES[:-1], mtime=0) + b"garbage", 50, R.GZIP_TRAILING_BYTES, b"garbage"),
+        (gzip.compress(LINES, mtime=0)[:-8] + b"wrong sum", 50, R.GZIP_CHECKSUM, None),
+        (gzip.compress(LINES, mtime=0) + b"\x1f\x8b\x07 and more bytes", 50, R.GZIP_CORRUPT, None),
         (b"\x1f\x8b\x08", 0, R.GZIP_TRUNCATED, b""),
     ],
 )
@@ -182,7 +182,7 @@ def test_lines_that_name_no_stream_are_all_rejected_and_load_into_no_table() -> 
     assert {record.data for record in staged.quarantined()} == set(lines) - {b""}
 
 
-@pytest.mark.parametrize("data", [gzip.compress(LINES), LINES, gzip.compress(LINES)[:40]])
+@pytest.mark.parametrize("data", [gzip.compress(LINES, mtime=0), LINES, gzip.compress(LINES, mtime=0)[:40]])
 def test_an_object_that_differs_from_its_manifest_stops_everything(data: bytes) -> None:
     store = MemoryObjectStore()
     refs = put_raw(store, {"e": [track("E", "m")]})

@@ -35,7 +35,7 @@ def run(url: str) -> Run:
 def answer(run: Run) -> Answer:
     """Run a command with `--json` that must succeed, and give what it answers."""
 
-    def call(*arguments: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+    def call(*arguments: str) -> Any:
         result = run(*arguments, "--json")
         assert (result.exit_code, result.stderr) == (0, "")
         return json.loads(result.stdout)
