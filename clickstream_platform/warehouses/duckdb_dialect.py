@@ -13,6 +13,7 @@ from typing import Any
 from clickstream_platform.load.statements import (
     CreateFilled,
     InsertLoads,
+    InsertStaged,
     InsertTouched,
     SchemaChange,
     StagePack,
@@ -46,6 +47,7 @@ class DuckDBDialect(Dialect):
         # Three parts, always: a customer may be called like the file, or `temp`, and two parts would be ambiguous.
         self._schema_name = f"{quote(database)}.{quote(schema)}"
         self._database = database
+        self._positions: dict[str, dict[str, int]] = {}
 
     def schema_name(self) -> str:
         """Return database and schema."""
@@ -66,6 +68,7 @@ class DuckDBDialect(Dialect):
 
     def stage_pack(self, statement: StagePack) -> list[Sql]:
         """Read a shared pack into memory, as each of its tables reads it; leave a table's own pack in its Parquet."""
+        self._positions[statement.name] = {column.name: n for n, column in enumerate(statement.columns, start=1)}
         columns = [self._staged_column(column) for column in statement.columns]
         if statement.shared:
             columns.append(quote(TABLE_COLUMN))
@@ -74,6 +77,11 @@ class DuckDBDialect(Dialect):
         source = f"read_parquet([{', '.join(_text(part.url) for part in statement.parts)}], hive_partitioning = false)"
         relation = self.session_table(statement.name)
         return [Sql(f"CREATE OR REPLACE TEMP {kind} {relation} AS SELECT {', '.join(columns)} FROM {source}")]
+
+    def staged_columns(self, statement: InsertStaged) -> str:
+        """Name columns by their position in the pack: reading fifty quoted names is a seventh of a small insert."""
+        positions = self._positions[statement.rows.pack]
+        return ", ".join(f"#{positions[column.name]}" for column in statement.columns)
 
     def _staged_column(self, column: Column) -> str:
         name = quote(column.name)

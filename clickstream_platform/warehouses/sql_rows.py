@@ -31,7 +31,7 @@ class RowSql(SqlNames):
 
     def select_staged(self, statement: InsertStaged) -> Sql:
         """Return the SELECT of an insert; the load's own columns are named, so that it can also create a table."""
-        columns = column_list(column.name for column in statement.columns)
+        columns = self.staged_columns(statement)
         uuid_ts = f', {moment(statement.uuid_ts)} AS "uuid_ts"' if statement.uuid_ts else ""
         conditions = conditions_of(statement.rows)
         if statement.late_event is not None:
@@ -42,6 +42,10 @@ class RowSql(SqlNames):
             f"FROM {self.session_table(statement.rows.pack)}{condition.text}",
             condition.params,
         )
+
+    def staged_columns(self, statement: InsertStaged) -> str:
+        """Return the columns of an insert as its pack has them."""
+        return column_list(column.name for column in statement.columns)
 
     def not_late(self, event: str, staged: str) -> Sql:
         """Return the condition that no earlier hour has the row; an empty event stands for the row's own."""

@@ -139,11 +139,12 @@ def _is_no_event_name(d: Difference) -> bool:
 
 
 def _is_split_strings(d: Difference) -> bool:
-    traits = d.sent.get("context", {}).get("traits")
-    if not isinstance(traits, dict) or not all(key.isdigit() for key in traits):
-        return False
-    joined = d.what == "column" and d.column == "context_traits" and d.theirs == "".join(traits.values())
-    return joined or (d.what == "more" and d.column.startswith("context_traits_") and d.ours in traits.values())
+    if d.what == "column":
+        context = d.sent.get("context")
+        traits = context.get("traits") if isinstance(context, dict) else None
+        return d.column == "context_traits" and isinstance(traits, dict) and d.theirs == "".join(traits.values())
+    paths = [path for path, _ in sent_for(d)]
+    return d.what == "more" and any(path[-2:-1] == ("traits",) and path[-1].isdigit() for path in paths)
 
 
 def _is_users_times(d: Difference) -> bool:
@@ -156,13 +157,15 @@ def _is_all_fields(d: Difference) -> bool:
     if d.what != "more" or d.ours in ("", "[]") or _is_split_strings(d):
         return False
     section = {"identify": "traits", "group": "traits", "alias": "traits"}.get(d.sent["type"], "properties")
-    return any(path[0] not in (section, "context") for path, _ in sent_for(d))
+    return d.column == "record_id" or any(path[0] not in (section, "context") for path, _ in sent_for(d))
 
 
 def _is_kept_apart(d: Difference) -> bool:
-    """Names: a property like a standard column is kept beside it."""
+    """A property like a standard column is kept beside it."""
     if d.what == "column":  # traits.context.x is `context_x` there, like the context itself
         return d.column.startswith("context_") and any(path[0] == "traits" for path, _ in _sent_as(d, f"_{d.column}"))
+    if all(len(path) == 1 for path, _ in sent_for(d)):
+        return False
     own = d.column.removeprefix("_")
     is_taken = own in standard_columns(d.sent["type"]) or own.startswith("context_")
     return d.what == "more" and d.column.startswith("_") and is_taken and own not in RESERVED_WORDS - {"timestamp"}
@@ -194,6 +197,8 @@ def _is_too_long(d: Difference) -> bool:
 
 def _is_reserved_list(d: Difference) -> bool:
     word = d.column.removeprefix("_")
+    if d.column == "timestamp":
+        return False
     if d.what == "column":
         return word in (ONLY_IN_RUDDERSTACK if d.column.startswith("_") else RESERVED_WORDS)
     is_ours = word in (RESERVED_WORDS if d.column.startswith("_") else ONLY_IN_RUDDERSTACK)
