@@ -74,14 +74,15 @@ class HourLoad:
             self.session.execute(statement)
         self._late = find_late(self.session, self.plan, list(self._tables.values()), self.window)
         newest = NewestSteps(self.session, self.plan, self._tables, self.stamp.now)
-        newest.note_before({event: late.to_delete for event, late in self._late.items()})
+        deleted = {event: late.to_delete for event, late in self._late.items()}
+        newest.note_before(deleted)
         for stream in self.plan.streams:
             self.current = stream.event
             self._load_stream(stream)
         self.current = None
         self._load_tracks()
         self._load_discards()
-        newest.write()
+        newest.write(deleted)
 
     def write_ledger(self, committed_at: datetime) -> None:
         """Write the ledger rows: the last thing before COMMIT."""

@@ -1,6 +1,7 @@
 """Keeping `users` and `accounts` true: the keys that a load touches are worked out anew from `identifies` and `groups`.
 
-So the result never depends on the order of loads. Belongs here: the order of the steps. Does not: what the tables are
+So the result never depends on the order of loads. Keys whose rows are all newer than what is known of them, the usual
+case, are merged instead, which gives the same and needs no history. Belongs here: the order of the steps. Does not: what the tables are
 made of (`load.newest`).
 """
 
@@ -17,6 +18,7 @@ from clickstream_platform.load.statements import (
     DeleteTouched,
     ForgetTouched,
     InsertTouched,
+    MergeTouched,
     Newest,
     TouchHour,
     TouchLater,
@@ -44,14 +46,21 @@ class NewestSteps:
             if to_delete.get(newest.source):
                 self.session.execute(TouchLater(newest))
 
-    def write(self) -> None:
-        """Note the keys of the rows that came, then replace the rows of all noted keys."""
+    def write(self, deleted: Mapping[str, int]) -> None:
+        """Note the keys of the rows that came, then bring all noted keys up to date; `deleted` as in `note_before`."""
+        hour = self.plan.batch.hour
         for newest in self._concerned():
-            if newest.source in self.tables:
-                self.session.execute(TouchHour(newest, self.plan.batch.hour))
-            if newest.table in self.plan.columns:
+            columns = self._columns(newest)
+            keys = self.session.execute(TouchHour(newest, hour)) if newest.source in self.tables else 0
+            has_only_grown = not self.plan.sums_of(newest.source).rows and not deleted.get(newest.source)
+            exists = newest.table in self.plan.columns
+            if exists and has_only_grown:
+                # In the usual case nothing but the hour itself is read, however long the history is.
+                if self.session.execute(MergeTouched(newest, columns, hour, self.now)) == keys:
+                    continue
+            if exists:
                 self.session.execute(DeleteTouched(newest))
-            self.session.execute(InsertTouched(newest, self._columns(newest), self.now))
+            self.session.execute(InsertTouched(newest, columns, self.now))
 
     def _concerned(self) -> list[Newest]:
         """Return the tables whose source gains or loses rows."""

@@ -204,6 +204,19 @@ class TouchLater:
 
 
 @dataclass(frozen=True, slots=True)
+class MergeTouched:
+    """Merge an hour's rows into those touched keys of which the table knows nothing as new; they are touched no more.
+
+    Their history need not be read: what is new is newer than all of it. Returns the number of keys.
+    """
+
+    newest: Newest
+    columns: tuple[str, ...]
+    hour: Hour
+    uuid_ts: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteTouched:
     """Delete the rows of the touched keys."""
 
@@ -249,6 +262,7 @@ Statement = (
     | ForgetTouched
     | TouchHour
     | TouchLater
+    | MergeTouched
     | DeleteTouched
     | InsertTouched
     | DeleteLoads

@@ -14,7 +14,7 @@ from clickstream_platform.load.statements import (
     CreateFilled,
     InsertLoads,
     InsertStaged,
-    InsertTouched,
+    Newest,
     SchemaChange,
     StagePack,
     WidenToDouble,
@@ -25,7 +25,7 @@ from clickstream_platform.model.staging import TABLE_COLUMN
 from clickstream_platform.model.streams import LOADS
 from clickstream_platform.warehouses.dialect import Dialect
 from clickstream_platform.warehouses.identifiers import quote_identifier as quote
-from clickstream_platform.warehouses.sql_names import Sql, column_list, is_in, moment
+from clickstream_platform.warehouses.sql_names import Sql, column_list, is_in
 
 _TYPES = {
     ColumnType.BIGINT: "BIGINT",
@@ -101,20 +101,16 @@ class DuckDBDialect(Dialect):
         column = quote(statement.column)
         return [Sql(f"ALTER TABLE {self.table(statement.table)} ALTER COLUMN {column} SET DATA TYPE DOUBLE")]
 
-    def insert_touched(self, statement: InsertTouched) -> list[Sql]:
+    def newest_rows(self, newest: Newest, columns: Sequence[str], condition: str) -> str:
         """Rank each key's rows once, then take the newest value of every column; arg_max passes over nulls."""
-        newest = statement.newest
-        key, source = quote(newest.key), self.table(newest.source)
+        key = quote(newest.key)
         # No property's column has a `$`, so none can be mistaken for the rank.
-        values = "".join(f', arg_max({name}, "$rank")' for name in map(quote, statement.columns))
-        return [
-            Sql(
-                f"INSERT INTO {self.table(newest.table)} ({column_list(['id', *statement.columns, 'uuid_ts'])}) "
-                f"SELECT {key}{values}, {moment(statement.uuid_ts)} FROM (SELECT *, row_number() OVER "
-                f'(PARTITION BY {key} ORDER BY received_at NULLS FIRST, id) AS "$rank" FROM {source} '
-                f"WHERE {key} IN (SELECT key FROM {self.touched(newest)})) AS ranked GROUP BY {key}"
-            )
-        ]
+        values = "".join(f', arg_max({name}, "$rank") AS {name}' for name in map(quote, columns))
+        return (
+            f'SELECT {key} AS id{values}, MIN(received_at) AS "$first" FROM (SELECT *, row_number() OVER '
+            f'(PARTITION BY {key} ORDER BY received_at NULLS FIRST, id) AS "$rank" '
+            f"FROM {self.table(newest.source)} WHERE {condition}) AS ranked GROUP BY {key}"
+        )
 
     def insert_loads(self, statement: InsertLoads) -> list[Sql]:
         """Send one list per column: a thousand rows of VALUES would take longer to parse than to insert."""

@@ -116,6 +116,11 @@ class Platform:
         look = self.pipeline.discovery.look(hour)
         return {ready.customer: sum(map(len, ready.streams.values())) for ready in look.ready} if look else {}
 
+    def hours(self, customer: str) -> list[Hour]:
+        """Return the hours that the customer has raw objects in."""
+        keys = (RawObjectKey.parse(key) for key in self.raw_keys())
+        return sorted({key.hour for key in keys if key.stream.customer == customer})
+
     def counts(self, customer: str, hour: Hour = HOUR) -> dict[str, int]:
         """Return the sums of the ledger's counts for an hour; they add up."""
         names = ("raw_records", "loaded_rows", "duplicate_records", "rejected_records", "discarded_values")

@@ -23,6 +23,8 @@ from clickstream_platform.transform.records import read_record
 from clickstream_platform_tests.acceptance.driver import HOUR, Platform, Table
 from clickstream_platform_tests.acceptance.segment_cases import OurTable
 
+MANY_TABLES = 50
+
 Types = dict[tuple[str, str], str]
 
 
@@ -78,14 +80,14 @@ def _types(line: bytes, event: str) -> Types:
     return types
 
 
-def load_cases(
-    platforms: Callable[[], Platform], cases: Iterable[Mapping[str, Any]]
-) -> dict[str, dict[str, OurTable]]:
+def load_cases(platforms: Callable[[], Platform], cases: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, OurTable]]:
     """Load all cases; return case -> table -> its row there."""
     found: dict[str, dict[str, OurTable]] = {}
-    for pack in pack_cases(cases):
-        platform = platforms()  # the first pack makes hundreds of tables, which would slow down the others
-        customer = platform.add_customer("acme")
+    small = platforms()
+    for number, pack in enumerate(pack_cases(cases)):
+        # The first pack makes hundreds of tables, which would slow down the others.
+        platform = small if len(pack.lines) < MANY_TABLES else platforms()
+        customer = platform.add_customer(f"pack_{number}")
         for event, lines in pack.lines.items():
             platform.put_raw(customer, event, b"\n".join(lines))
         platform.load(customer)

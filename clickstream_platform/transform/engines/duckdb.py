@@ -163,9 +163,13 @@ def _find_delicate(chunk: Chunk, lines: pa.StringArray) -> Bools:
     """Mark lines to be read one by one: not UTF-8, or with escapes that need care (control characters, surrogates)."""
     single = np.zeros(len(chunk), bool)
     single[_not_utf8(lines, 0, len(lines))] = True
+    data = np.frombuffer(chunk.data, np.uint8)
+    single |= data[chunk.ends - 1] != ord("}")  # cut off, most likely
+    controls = np.flatnonzero(data < ord(" "))
+    odd = controls[~np.isin(data[controls], (ord("\n"), ord("\r"), ord("\t")))]
+    single[np.maximum(np.searchsorted(chunk.starts, odd, side="right") - 1, 0)] = True
     if b"\\" not in chunk.data:
         return single
-    data = np.frombuffer(chunk.data, np.uint8)
     escapes = np.flatnonzero(data == ord("\\"))
     kind, digit, next_digit = (data[np.minimum(escapes + step, len(data) - 1)] for step in (1, 2, 3))
     nul = (digit == ord("0")) & (next_digit == ord("0"))

@@ -93,9 +93,12 @@ def extract(connection: duckdb.DuckDBPyConnection, lines: pa.StringArray, plan: 
     connection.register("chunk_lines", pa.table({"line": lines, "number": np.arange(len(lines))}))
     query = f"""
         SELECT number, strlen(texts[{width + 1}]) AS minified, {columns}
-        FROM (SELECT number, json_extract(line, [{pointers}]) AS texts FROM chunk_lines WHERE json_valid(line))
+        FROM (SELECT number, json_extract(line, [{pointers}]) AS texts FROM chunk_lines
     """  # noqa: S608 - pointers are made of plain keys only, see paths.py
-    table = connection.sql(query).to_arrow_table().combine_chunks()
+    try:
+        table = connection.sql(f"{query})").to_arrow_table().combine_chunks()
+    except duckdb.InvalidInputException:  # a line is no JSON: leave such lines out, which costs a second parsing
+        table = connection.sql(f"{query} WHERE json_valid(line))").to_arrow_table().combine_chunks()
     connection.unregister("chunk_lines")
     if not len(table):
         empty = np.zeros((0, width), np.int64)
