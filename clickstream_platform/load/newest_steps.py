@@ -1,8 +1,9 @@
 """Keeping `users` and `accounts` true: the keys that a load touches are worked out anew from `identifies` and `groups`.
 
-So the result never depends on the order of loads. Keys whose rows are all newer than what is known of them, the usual
-case, are merged instead, which gives the same and needs no history. Belongs here: the order of the steps. Does not: what the tables are
-made of (`load.newest`).
+So the result never depends on the order of loads. Keys whose new rows are newer than all that is known of them, the
+usual case, are merged instead: that gives the same and reads no history.
+
+Belongs here: the order of the steps. Does not: what the tables are made of (`load.newest`).
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ class NewestSteps:
             has_only_grown = not self.plan.sums_of(newest.source).rows and not deleted.get(newest.source)
             exists = newest.table in self.plan.columns
             if exists and has_only_grown:
-                # In the usual case nothing but the hour itself is read, however long the history is.
-                if self.session.execute(MergeTouched(newest, columns, hour, self.now)) == keys:
+                keys -= self.session.execute(MergeTouched(newest, columns, hour, self.now))
+                if not keys:
                     continue
             if exists:
                 self.session.execute(DeleteTouched(newest))

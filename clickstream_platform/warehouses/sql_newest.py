@@ -73,8 +73,10 @@ class NewestSql(SqlNames):
         return [
             Sql(f"DROP TABLE IF EXISTS {merged}"),
             Sql(
-                f'CREATE TEMP TABLE {merged} AS SELECT fresh.id AS id{values}, {moment(statement.uuid_ts)} AS "uuid_ts" '
-                f"FROM ({self.newest_rows(newest, columns, hour)}) AS fresh LEFT JOIN {table} AS old ON old.id = fresh.id "
+                f"CREATE TEMP TABLE {merged} AS "
+                f'SELECT fresh.id AS id{values}, {moment(statement.uuid_ts)} AS "uuid_ts" '
+                f"FROM ({self.newest_rows(newest, columns, hour)}) AS fresh "
+                f"LEFT JOIN {table} AS old ON old.id = fresh.id "
                 'WHERE old.id IS NULL OR old.received_at < fresh."$first"'
             ),
             Sql(f"DELETE FROM {table} WHERE id IN (SELECT id FROM {merged})"),

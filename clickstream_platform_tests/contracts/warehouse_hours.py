@@ -117,6 +117,25 @@ class WarehouseHoursContract:
             ("eve", None, 1),
         ]
 
+    def test_users_are_the_same_whether_merged_or_worked_out_anew(self, target: Target) -> None:
+        def identify(user: str, hours: int, number: int, **traits: Any) -> dict[str, Any]:
+            time = HOUR.start + timedelta(hours=hours, minutes=number)
+            return {"id": f"{user}-{hours}-{number}", "user_id": user, "received_at": time, **traits}
+
+        target.load(
+            target.batch().add("identifies", [identify("ann", 0, 1, a=1, b=1), identify("bob", 0, 2, a=1)]).build()
+        )
+        # `ann` has only newer rows, `bob` also one from before, `eve` none yet; two rows of one user come at once.
+        rows = [identify("ann", 1, 1, a=2), identify("ann", 1, 2, b=3, c=4), identify("bob", 1, 3, b=5)]
+        rows += [identify("bob", 0, 1, a=9, c=6), identify("eve", 1, 4, c=7)]
+        target.load(target.batch(HOUR.plus(1)).add("identifies", rows).build())
+        target.load(target.batch(HOUR.plus(2)).add("identifies", [identify("ann", 2, 0, d=8)]).build())
+        assert values(target.read("users"), "id", "a", "b", "c", "d") == [
+            ("ann", 2, 3, 4, 8), ("bob", 1, 5, 6, None), ("eve", None, None, 7, None)
+        ]  # fmt: skip
+        hours = [user["received_at"].replace(tzinfo=UTC) - HOUR.start for user in target.read("users")]
+        assert hours == [timedelta(hours=2), timedelta(hours=1, minutes=3), timedelta(hours=1, minutes=4)]
+
     def test_accounts_follow_groups(self, target: Target) -> None:
         for offset, plan in ((1, "pro"), (0, "free")):
             row = {"id": f"g{offset}", "group_id": "acme", "user_id": "ann", "plan": plan}

@@ -40,6 +40,16 @@ def test_a_first_load(tmp_path: Path) -> None:
     assert story[-2][1][1] == ["seen", "silent", "identifies"]
 
 
+def test_the_next_hour(tmp_path: Path) -> None:
+    story: list[tuple[str, Sequence[Any]]] = []
+    target = duckdb_target(tmp_path, log=lambda *line: story.append(line))
+    for offset in range(2):
+        story.clear()
+        batch = target.batch(HOUR.plus(offset)).add("seen", [{"id": f"a{offset}"}])
+        target.load(batch.add("identifies", [{"id": f"i{offset}", "user_id": "u", "plan": "pro"}]).build())
+    assert tell(story, tmp_path) == written("next_hour")
+
+
 def test_a_load_that_replaces_evolves_and_meets_other_hours(tmp_path: Path) -> None:
     story: list[tuple[str, Sequence[Any]]] = []
     target = duckdb_target(tmp_path, log=lambda *line: story.append(line))
