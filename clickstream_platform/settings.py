@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     work_dir: Annotated[str, Field(description="Folder for temporary files. Default: the system's.")] = ""
     transform_memory_mb: Annotated[
         int, Field(ge=64, description="Memory for records between reading and Parquet, in MB; more is spooled to disk.")
-    ] = 128
+    ] = 192
     block_bytes: Annotated[int, Field(ge=65536, description="Decompressed bytes that are transformed at once.")] = (
         16_777_216
     )

@@ -38,7 +38,7 @@ from clickstream_platform.transform.stager import StagedOutput, Stager
 class TransformSettings:
     """Limits of the transform; sizes in bytes. `memory_bytes` is for shreds, beside one chunk and its shred."""
 
-    memory_bytes: int = 128 * 1024 * 1024
+    memory_bytes: int = 192 * 1024 * 1024
     block_bytes: int = 16 * 1024 * 1024
     max_record_bytes: int = MAX_RECORD_BYTES
     max_depth: int = 8
