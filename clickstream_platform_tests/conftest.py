@@ -4,5 +4,6 @@ import pytest
 
 pytest.register_assert_rewrite("clickstream_platform_tests.contracts.object_store")
 pytest.register_assert_rewrite("clickstream_platform_tests.contracts.warehouse")
+pytest.register_assert_rewrite("clickstream_platform_tests.contracts.warehouse_hours")
 
 pytest_plugins = ["clickstream_platform_tests.s3_server"]

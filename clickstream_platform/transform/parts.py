@@ -27,7 +27,7 @@ class PartWriter:
     def __init__(
         self, objects: Objects, prefix: str, columns: Sequence[Column], folder: Path, *, shared: bool, part_bytes: int
     ) -> None:
-        """Write columns (and `_table` when shared) below the key prefix, in parts of about `part_bytes`."""
+        """Write columns (and `$table` when shared) below the key prefix, in parts of about `part_bytes`."""
         self._objects = objects
         self._prefix = prefix
         self._path = folder / f"{prefix.rstrip('-').rpartition('/')[2]}.parquet"
