@@ -48,9 +48,9 @@ class Settings(BaseSettings):
     work_dir: Annotated[str, Field(description="Folder for temporary files. Default: the system's.")] = ""
     transform_memory_mb: Annotated[
         int, Field(ge=64, description="Memory for records between reading and Parquet, in MB; more is spooled to disk.")
-    ] = 192
+    ] = 96
     block_bytes: Annotated[int, Field(ge=65536, description="Decompressed bytes that are transformed at once.")] = (
-        16_777_216
+        12_582_912
     )
     max_record_bytes: Annotated[int, Field(ge=1024, description="A longer line is a rejected record, in bytes.")] = (
         4_000_000

@@ -17,7 +17,7 @@ from clickstream_platform.model.records import MAX_RECORD_BYTES, RejectReason
 
 Offsets = npt.NDArray[np.int64]
 
-BLOCK_BYTES = 16 * 1024 * 1024
+BLOCK_BYTES = 12 * 1024 * 1024
 _NEWLINE, _RETURN = 10, 13
 _BLANK_BYTES = 16
 # After these the last line may lack its end; after other damage everything before it was decoded.

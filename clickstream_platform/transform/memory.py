@@ -27,3 +27,9 @@ def keep_freed_memory() -> bool:
         return False
     pa.set_memory_pool(pa.system_memory_pool())
     return True
+
+
+def give_back_memory() -> None:
+    """Give freed memory back to the kernel at the end of a batch: the loader needs it next."""
+    if keep_freed_memory():
+        ctypes.CDLL(None).malloc_trim(0)

@@ -24,7 +24,7 @@ from clickstream_platform.model.staging import BATCH_FILE, StagedBatch, StagedSt
 from clickstream_platform.transform.chunks import BatchStream
 from clickstream_platform.transform.engines.duckdb import DuckDBEngine
 from clickstream_platform.transform.gathering import Gatherer
-from clickstream_platform.transform.memory import keep_freed_memory
+from clickstream_platform.transform.memory import give_back_memory, keep_freed_memory
 from clickstream_platform.transform.notes import NoteSpool
 from clickstream_platform.transform.plan import GreatestInteger, SchemaPolicy
 from clickstream_platform.transform.port import Objects
@@ -38,8 +38,8 @@ from clickstream_platform.transform.stager import StagedOutput, Stager
 class TransformSettings:
     """Limits of the transform; sizes in bytes. `memory_bytes` is for shreds, beside one chunk and its shred."""
 
-    memory_bytes: int = 192 * 1024 * 1024
-    block_bytes: int = 16 * 1024 * 1024
+    memory_bytes: int = 96 * 1024 * 1024
+    block_bytes: int = 12 * 1024 * 1024
     max_record_bytes: int = MAX_RECORD_BYTES
     max_depth: int = 8
     part_bytes: int = 64_000_000
@@ -94,6 +94,7 @@ class Transformer:
             keys = quarantine.put(
                 self._objects, {n: quarantine_key(hour, m.stream, m.digest) for n, m in inputs.items()}
             )
+        give_back_memory()
         batch = StagedBatch(
             customer=customer,
             hour=hour,

@@ -76,12 +76,14 @@ def test_orders_by_ingest(shared: Platform, name: str) -> None:
 def test_orders_as_raw_objects_of_another_producer(shared: Platform, name: str) -> None:
     rows, reasons = ORDER_OBJECTS[name]
     customer = shared.add_customer(f"raw_{customer_of(name)}")
-    # An object of another producer states no arrival and no id of the platform's own: the lines have ids.
     shared.put_raw(customer, ORDERS, data_of(name))
     shared.load(customer)
-    check_orders(shared.tables(customer), rows)
+    tables = shared.tables(customer)
+    check_orders(tables, rows)
     assert Counter(record.reason for record in shared.quarantined(customer)) == reasons
-    assert shared.counts(customer)["loaded"] == rows
+    (load,) = tables["_loads"].rows  # an empty object is recorded as such
+    assert (load["objects"], load["bytes"]) == (1, len(data_of(name)))
+    assert (load["raw_records"], load["loaded_rows"]) == (rows + sum(reasons.values()), rows)
 
 
 def check_orders(tables: dict[str, Table], rows: int) -> None:
