@@ -17,6 +17,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,7 +40,8 @@ from clickstream_platform.gateways.object_store import (
 )
 
 COPY_BYTES = 1 << 20
-_PUBLISH_ATTEMPTS = 5  # a concurrent delete may take the folder away between making it and using it
+_PUBLISH_ATTEMPTS = 100  # a concurrent delete may take the folder away between making it and using it
+_PAUSE_SECONDS = 0.0005  # times the number of attempts so far: whoever takes the folder away gets out of step
 
 
 class LocalObjectStore(OneByOne):
@@ -134,7 +136,7 @@ class LocalObjectStore(OneByOne):
     def _store(self, key: str, source: BinaryIO, *, if_absent: bool) -> ObjectInfo:
         path = self._path(key)
         with local_errors("put", key):
-            for _ in range(_PUBLISH_ATTEMPTS):
+            for attempt in range(_PUBLISH_ATTEMPTS):
                 try:
                     is_same = _is_same(path, source)
                     if is_same:
@@ -145,6 +147,7 @@ class LocalObjectStore(OneByOne):
                 except (FileNotFoundError, FileExistsError):  # another writer was faster, or a delete took the folder
                     if path.parent.exists() and not path.parent.is_dir():
                         raise
+                    time.sleep(attempt * _PAUSE_SECONDS)
         raise ObjectStoreUnavailableError(
             f"cannot put object {key!r}", cause="other writers change its folder all the time", remedy="Try again."
         )
