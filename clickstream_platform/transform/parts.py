@@ -16,16 +16,51 @@ from clickstream_platform.model.staging import TABLE_COLUMN, StagedPart
 from clickstream_platform.transform.port import Objects
 from clickstream_platform.transform.typed import ARROW_TYPES
 
-ROW_GROUP_BYTES = 12 * 1024 * 1024  # of Arrow data; what is held before it is written
+# Of Arrow data: what a table holds before it is written, and what all tables of a batch hold together.
+ROW_GROUP_BYTES = 12 * 1024 * 1024
+HELD_BYTES = 128 * 1024 * 1024
 _SAMPLED_ROWS = 1_000
 _MANY_VALUES = 0.3  # a dictionary costs more than it saves when more of the sampled values than this are distinct
+
+
+class Holdings:
+    """What the writers of one batch hold together; beyond HELD_BYTES those that hold most finish their parts."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._writers: dict[PartWriter, int] = {}
+        self._total = 0
+
+    def set(self, writer: PartWriter, size_bytes: int) -> None:
+        """Take note of what a writer holds now."""
+        self._total += size_bytes - self._writers.pop(writer, 0)
+        if size_bytes:
+            self._writers[writer] = size_bytes
+
+    def shrink(self) -> None:
+        """Finish parts until half of the limit is free; nothing below the limit."""
+        if self._total <= HELD_BYTES:
+            return
+        # Finished, not only written: thousands of tables must not have a file open each.
+        for writer in sorted(self._writers, key=self._writers.__getitem__, reverse=True):
+            if self._total <= HELD_BYTES // 2:
+                return
+            writer.finish_part()
 
 
 class PartWriter:
     """Writes the rows of one pack as `<prefix>part-NNN.parquet`; opens nothing until there is a row."""
 
     def __init__(
-        self, objects: Objects, prefix: str, columns: Sequence[Column], folder: Path, *, shared: bool, part_bytes: int
+        self,
+        objects: Objects,
+        prefix: str,
+        columns: Sequence[Column],
+        folder: Path,
+        *,
+        shared: bool,
+        part_bytes: int,
+        holdings: Holdings,
     ) -> None:
         """Write columns (and `$table` when shared) below the key prefix, in parts of about `part_bytes`."""
         self._objects = objects
@@ -34,6 +69,7 @@ class PartWriter:
         fields = [pa.field(column.name, ARROW_TYPES[column.type]) for column in columns]
         self._schema = pa.schema([*fields, *([pa.field(TABLE_COLUMN, pa.int32())] if shared else [])])
         self._part_bytes = part_bytes
+        self._holdings = holdings
         self._writer: pq.ParquetWriter | None = None
         self._held: list[pa.Table] = []
         self._held_bytes = 0
@@ -48,16 +84,19 @@ class PartWriter:
         self._held.append(pa.Table.from_arrays(columns, schema=self._schema))
         self._held_bytes += self._held[-1].nbytes
         self._rows += rows
+        self._holdings.set(self, self._held_bytes)
         if self._held_bytes >= ROW_GROUP_BYTES:
             self._write_row_group()
             if self._path.stat().st_size >= self._part_bytes:
-                self._finish_part()
+                self.finish_part()
+        self._holdings.shrink()
 
     def _write_row_group(self) -> None:
         if not self._held:
             return
         table = pa.concat_tables(self._held)
         self._held, self._held_bytes = [], 0
+        self._holdings.set(self, 0)
         if self._writer is None:
             self._writer = pq.ParquetWriter(
                 self._path,
@@ -70,10 +109,11 @@ class PartWriter:
 
     def close(self) -> tuple[StagedPart, ...]:
         """Finish the last part; return all parts."""
-        self._finish_part()
+        self.finish_part()
         return tuple(self._parts)
 
-    def _finish_part(self) -> None:
+    def finish_part(self) -> None:
+        """Put what was written so far as a part, if anything was."""
         self._write_row_group()
         if self._writer is None:
             return

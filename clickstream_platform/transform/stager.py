@@ -20,7 +20,7 @@ from clickstream_platform.transform.chunks import BatchStream
 from clickstream_platform.transform.discards import DiscardSink
 from clickstream_platform.transform.gathering import Gatherer, count_streams
 from clickstream_platform.transform.layout import is_common_column
-from clickstream_platform.transform.parts import PartWriter
+from clickstream_platform.transform.parts import Holdings, PartWriter
 from clickstream_platform.transform.plan import (
     ColumnFacts,
     GreatestInteger,
@@ -62,6 +62,7 @@ class Stager:
     max_abs_integer: GreatestInteger
     part_bytes: int
     long_value_keys: Mapping[int, str]
+    holdings: Holdings = field(default_factory=Holdings)
 
     def stage(self, gathered: Gatherer) -> StagedOutput:
         """Write everything; return its description."""
@@ -115,7 +116,13 @@ class Stager:
 
     def _writer(self, name: str, columns: Sequence[Column], *, shared: bool) -> PartWriter:
         return PartWriter(
-            self.objects, f"{self.prefix}{name}-", columns, self.folder, shared=shared, part_bytes=self.part_bytes
+            self.objects,
+            f"{self.prefix}{name}-",
+            columns,
+            self.folder,
+            shared=shared,
+            part_bytes=self.part_bytes,
+            holdings=self.holdings,
         )
 
     def _describe(
