@@ -193,3 +193,16 @@ def test_objects_below_the_depth_limit_are_values(max_depth: int) -> None:
     for key in "abcdef"[max_depth:]:
         depth = depth[key]
     assert depth == 1
+
+
+def test_a_page_has_its_own_name_wherever_in_the_record_it_is() -> None:
+    line = b'{"properties":{"name":"prop","category":"c"},"type":"page","messageId":"m","name":"own","category":null}'
+    found = read_record(line, "pages", max_depth=8)[0]
+    assert (found.columns["name"], found.columns["category"]) == ('"own"', '"c"')
+    assert found.notes == [Note("name", '"prop"', DiscardReason.NAME_COLLISION)]
+
+
+def test_traits_of_an_alias_are_its_columns() -> None:
+    line = b'{"type":"alias","messageId":"m","previousId":"p","traits":{"title":"t","previousId":"q"}}'
+    found = read_record(line, "aliases", max_depth=8)[0]
+    assert found.columns == {"id": '"m"', "previous_id": '"p"', "title": '"t"', "_previous_id": '"q"'}
