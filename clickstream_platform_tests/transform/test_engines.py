@@ -106,70 +106,70 @@ values = st.recursive(
 )
 def test_any_records_become_the_same(records: list[tuple[dict[str, object], object, bool]]) -> None:
     lines = [
-        track("Any", f"m{number}", properties, **({"context": context} if has_context else {}))
+        track("Sample", f"m{number}", properties, **({"context": context} if has_context else {}))
         for number, (properties, context, has_context) in enumerate(records)
     ]
-    assert_engines_agree({"any": lines})
+    assert_engines_agree({"sample": lines})
 
 
 ODD_LINES = [
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":1,}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":[1,]}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":1 , }}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":NaN}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":nan}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":-Infinity}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":inf}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":[Infinity]}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":{"c":[-inf]}}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":01}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":1,"a":2}}',
-    b'{"type":"track","type":"page","event":"Any","messageId":"m","properties":{}}',
-    b'{"type":"track","event":"Any","messageId":"m","messageId":"n","properties":{}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":"\\ud800"}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":"\\uD83D\\uDE00"}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":"x\\u0000y"}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":"\x01"}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":"\xff"}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":1e400}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":18446744073709551616}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":9223372036854775808}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":[123456789012345678901234567890]}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":1E+2}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":-0}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":-0.0}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":0.30000000000000004}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":"text"}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":[1]}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":null,"context":7}',
-    b'{"type":"track","event":"Any","messageId":7,"properties":{}}',
-    b'{"type":"track","event":"Any","messageId":"","properties":{}}',
-    b'{"type":"track","event":"Any","messageId":" \\t","properties":{}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":1,}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":[1,]}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":1 , }}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":NaN}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":nan}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":-Infinity}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":inf}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":[Infinity]}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":{"c":[-inf]}}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":01}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":1,"a":2}}',
+    b'{"type":"track","type":"page","event":"Sample","messageId":"m","properties":{}}',
+    b'{"type":"track","event":"Sample","messageId":"m","messageId":"n","properties":{}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":"\\ud800"}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":"\\uD83D\\uDE00"}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":"x\\u0000y"}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":"\x01"}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":"\xff"}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":1e400}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":18446744073709551616}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":9223372036854775808}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":[123456789012345678901234567890]}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":1E+2}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":-0}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":-0.0}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":0.30000000000000004}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":"text"}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":[1]}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":null,"context":7}',
+    b'{"type":"track","event":"Sample","messageId":7,"properties":{}}',
+    b'{"type":"track","event":"Sample","messageId":"","properties":{}}',
+    b'{"type":"track","event":"Sample","messageId":" \\t","properties":{}}',
     b'{"type":"track","event":"Other","messageId":"m","properties":{}}',
-    b'{"type":"track","event":"ANY","messageId":"m","properties":{}}',
+    b'{"type":"track","event":"SAMPLE","messageId":"m","properties":{}}',
     b'{"type":"track","event":"","messageId":"m","properties":{}}',
     b'{"type":"track","event":{"a":1},"messageId":"m","properties":{}}',
-    b'{"type":"Track","event":"Any","messageId":"m","properties":{}}',
-    b'{"event":"Any","messageId":"m","properties":{}}',
-    b'  {"type": "track", "event": "Any", "messageId": "m", "properties": { "a" : 1 } }  ',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":1}} x',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":1}}{"a":1}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":{"a":1} /* comment */}',
+    b'{"type":"Track","event":"Sample","messageId":"m","properties":{}}',
+    b'{"event":"Sample","messageId":"m","properties":{}}',
+    b'  {"type": "track", "event": "Sample", "messageId": "m", "properties": { "a" : 1 } }  ',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":1}} x',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":1}}{"a":1}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":1} /* comment */}',
     b"{'type':'track'}",
     b"null",
     b"[]",
     b"7",
     b"{}",
     b"                       ",
-    b'\xef\xbb\xbf{"type":"track","event":"Any","messageId":"m","properties":{}}',
-    b'{"type":"track","event":"Any","messageId":"m","properties":' + b'{"a":' * 2000 + b"1" + b"}" * 2000 + b"}",
+    b'\xef\xbb\xbf{"type":"track","event":"Sample","messageId":"m","properties":{}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":' + b'{"a":' * 2000 + b"1" + b"}" * 2000 + b"}",
 ]
 
 
 @pytest.mark.parametrize("line", ODD_LINES, ids=lambda line: line[60:110].decode("utf-8", "backslashreplace"))
 def test_an_odd_line_among_regular_ones_becomes_the_same(line: bytes) -> None:
-    regular = [track("Any", f"r{number}", {"a": number, "b": "x"}, context={"ip": "1.2.3.4"}) for number in range(30)]
-    assert_engines_agree({"any": [*regular[:15], line, *regular[15:]]})
+    regular = [track("Sample", f"r{number}", {"a": number, "b": "x"}, context={"ip": "1.2.3.4"}) for number in range(30)]
+    assert_engines_agree({"sample": [*regular[:15], line, *regular[15:]]})
 
 
 @needs_shared_data("5-edge-cases")
@@ -178,10 +178,10 @@ def test_json_test_suite_becomes_the_same() -> None:
         base64.b64decode(case["content_b64"])
         for case in read_json_lines(shared_data("5-edge-cases", "jsontestsuite.jsonl"))
     ]
-    head, tail = track("Any", "m", {"v": 12345678}).split(b"12345678")
+    head, tail = track("Sample", "m", {"v": 12345678}).split(b"12345678")
     lines = [head + document + tail for document in documents if b"\n" not in document]
-    regular = [track("Any", f"r{number}", {"v": number}) for number in range(30)]
-    assert_engines_agree({"any": regular + lines + [line for line in documents if b"\n" not in line]})
+    regular = [track("Sample", f"r{number}", {"v": number}) for number in range(30)]
+    assert_engines_agree({"sample": regular + lines + [line for line in documents if b"\n" not in line]})
 
 
 def log_files() -> Iterable[str]:
@@ -201,8 +201,8 @@ def test_real_logs_become_the_same(name: str) -> None:
 
 def test_regular_records_are_extracted_not_read_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duckdb_engine, "MIN_ROWS", 256)
-    lines = [track("Any", f"r{number}", {"a": number, "b": {"c": "x"}}) for number in range(1000)]
-    chunk, streams = make_chunk({event_slug("Any"): [*lines, b"{oops"]})
+    lines = [track("Sample", f"r{number}", {"a": number, "b": {"c": "x"}}) for number in range(1000)]
+    chunk, streams = make_chunk({event_slug("Sample"): [*lines, b"{oops"]})
     engine = DuckDBEngine(max_depth=8)
     read: list[int] = []
     original = engine._single.shred_lines
