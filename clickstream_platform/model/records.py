@@ -45,6 +45,7 @@ class DiscardReason(StrEnum):
     FROZEN_SCHEMA = "frozen_schema"
     NOT_AN_OBJECT = "not_an_object"  # properties, traits or context that are no object
     NUL_CHARACTER = "nul_character"
+    DUPLICATE_KEY = "duplicate_key"  # an object has the key again further on: the last wins
 
 
 _T = ColumnType

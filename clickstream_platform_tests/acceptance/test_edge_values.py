@@ -144,7 +144,13 @@ def test_33_duplicate_keys(shared: Platform) -> None:
         ("sdup-4", None, 2),
     ]
     assert [row["id"] for row in tables["pages"].rows] == ["sdup-2"]
-    assert shared.counts(customer_of(name)) == {"raw": 3, "loaded": 3, "duplicate": 0, "rejected": 0, "discarded": 0}
+    assert shared.counts(customer_of(name)) == {"raw": 3, "loaded": 3, "duplicate": 0, "rejected": 0, "discarded": 4}
+    assert discards_of(tables) == [
+        ("sdup-1", "x", "1", "duplicate_key"),
+        ("sdup-2", "type", '"track"', "duplicate_key"),
+        ("sdup-4", "id", '"sdup-3"', "duplicate_key"),
+        ("sdup-4", "y", '{"z":1}', "duplicate_key"),
+    ]
 
 
 def test_34_deep(shared: Platform) -> None:

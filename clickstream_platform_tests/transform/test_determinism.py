@@ -90,6 +90,35 @@ def test_an_event_alone_is_staged_as_among_others(expected: dict[str, object]) -
         assert alone[name] == expected[name]
 
 
+# Values that readers and writers of JSON like to write otherwise than they came.
+DELICATE = [
+    "3.0000000000000001",
+    "123456789012345678.5",
+    "1e22",
+    "1E5",
+    "1.50",
+    "-0",
+    "[3.0000000000000001,123456789012345678.5]",
+    "[1e5,-0,2.50]",
+    '[{"a":1,"a":2}]',
+    '["a\\/b","\\u00e9"]',
+]
+
+
+@pytest.mark.parametrize("value", DELICATE)
+@pytest.mark.parametrize("space", ["", " "])
+def test_what_becomes_of_a_value_does_not_depend_on_how_many_rows_there_are(value: str, space: str) -> None:
+    def outcome(count: int) -> list[object]:
+        lines = [track("Sample", f"m{number}", {"v": None}) for number in range(count)]
+        lines = [line.replace(b"null", f"{space}{value}".encode()) for line in lines]
+        other = track("Sample", "other", {"v": ["x"] if value[0] == "[" else "x"})
+        staged = stage_lines([*lines, other])
+        found = {row["v"] for row in staged.rows("sample") if row["id"] != "other"}
+        return [found, staged.types("sample")["v"], staged.totals["discarded"] / count]
+
+    assert outcome(10) == outcome(400)
+
+
 integers = st.integers(-(2**63), 2**63 - 1) | st.integers(-9, 9)
 texts = st.sampled_from(["", "a", "2026-11-22", "x\0y", "true", "5"])
 others = st.sampled_from([1.0, 2**53 + 1, [1], {"k": 1}, {}])

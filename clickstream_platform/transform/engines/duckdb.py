@@ -131,7 +131,7 @@ class DuckDBEngine:
         found = extract(self._connection, group, frozen)
         good = rows[found.lines]
         json_lines = group if len(good) == len(group) else group.take(pa.array(found.lines))
-        regular = find_regular(found, frozen, json_lines, (chunk.ends - chunk.starts)[good])
+        regular = find_regular(found, frozen, json_lines)
         regular &= _has_envelope(found, frozen, plan.record_type, chunk.stream[good], streams)
         merged: dict[str, pa.StringArray] = {}
         for name, paths in frozen.columns.items():

@@ -13,15 +13,18 @@ from dataclasses import dataclass
 import duckdb
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from clickstream_platform.transform.engines.paths import FrozenPlan
+from clickstream_platform.transform.parsing import ODD_NUMBER
 from clickstream_platform.transform.shreds import Columns
 from clickstream_platform.transform.texts import Bools, Bytes, Ints, TextView
 
 _LENIENT_COMMA = r",\s*[\]}]"
-_NOT_FINITE = r"NaN|Infinity|\binf\b|\bnan\b"
+_REWRITTEN = f"{_LENIENT_COMMA}|{ODD_NUMBER}"  # what DuckDB takes or writes otherwise than the line has it
+_NOT_FINITE = r"(?i)[:,\[]-?(?:nan|inf)"  # inside a minified array or object
 Matrix = npt.NDArray[np.int64]
 
 
@@ -29,12 +32,14 @@ Matrix = npt.NDArray[np.int64]
 class Extraction:
     """Texts of P paths of the N lines that are JSON.
 
-    `lines` are their indexes among the lines given, `minified` their lengths in bytes without white space. `texts` has
-    a column of N values per path; `first` (first byte), `lengths` and `present` are N x P.
+    `lines` are their indexes among the lines given, `minified` their lengths in bytes without white space, `exact` says
+    whether DuckDB wrote the whole line as it found it. `texts` has a column of N values per path; `first` (first byte),
+    `lengths` and `present` are N x P.
     """
 
     lines: Ints
     minified: Ints
+    exact: Bools
     texts: list[pa.StringArray]
     first: npt.NDArray[np.uint8]
     lengths: Matrix
@@ -92,8 +97,8 @@ def extract(connection: duckdb.DuckDBPyConnection, lines: pa.StringArray, plan: 
     columns = ", ".join(f"texts[{path + 1}] AS path_{path}" for path in range(width))
     connection.register("chunk_lines", pa.table({"line": lines, "number": np.arange(len(lines))}))
     query = f"""
-        SELECT number, strlen(texts[{width + 1}]) AS minified, {columns}
-        FROM (SELECT number, json_extract(line, [{pointers}]) AS texts FROM chunk_lines
+        SELECT number, strlen(texts[{width + 1}]) AS minified, texts[{width + 1}] = line AS exact, {columns}
+        FROM (SELECT number, line, json_extract(line, [{pointers}]) AS texts FROM chunk_lines
     """  # noqa: S608 - pointers are made of plain keys only, see paths.py
     try:
         table = connection.sql(f"{query})").to_arrow_table().combine_chunks()
@@ -102,12 +107,14 @@ def extract(connection: duckdb.DuckDBPyConnection, lines: pa.StringArray, plan: 
     connection.unregister("chunk_lines")
     if not len(table):
         empty = np.zeros((0, width), np.int64)
-        return Extraction(empty[:, 0], empty[:, 0], [], empty.astype(np.uint8), empty, empty.astype(bool))
-    texts = [_plain_text(table.column(path + 2).chunk(0)) for path in range(width)]
+        none = np.zeros(0, np.int64)
+        return Extraction(none, none, none.astype(bool), [], empty.astype(np.uint8), empty, empty.astype(bool))
+    texts = [_plain_text(table.column(path + 3).chunk(0)) for path in range(width)]
     views = [TextView.of(column) for column in texts]
     return Extraction(
         lines=np.asarray(table.column("number").chunk(0)),
         minified=np.asarray(table.column("minified").chunk(0)),
+        exact=np.asarray(table.column("exact").chunk(0)).astype(bool),
         texts=texts,
         first=np.stack([np.where(view.valid, view.byte_at(0), 0) for view in views], axis=1),
         lengths=np.stack([np.where(view.valid, view.lengths, 0) for view in views], axis=1),
@@ -120,10 +127,10 @@ def _plain_text(column: pa.Array) -> pa.StringArray:
     return storage if pa.types.is_string(storage.type) else storage.cast(pa.string())
 
 
-def find_regular(found: Extraction, plan: FrozenPlan, lines: pa.StringArray, line_bytes: Ints) -> Bools:
+def find_regular(found: Extraction, plan: FrozenPlan, lines: pa.StringArray) -> Bools:
     """Mark the valid lines that the plan accounts for to the last byte; also turn flattened objects into absent values.
 
-    `lines` and `line_bytes` (without line end) are those of the valid lines.
+    `lines` are the valid lines.
     """
     objects = (found.first == ord("{")) & ~plan.opaque
     flattened = objects & (found.lengths > 2)
@@ -136,13 +143,16 @@ def find_regular(found: Extraction, plan: FrozenPlan, lines: pa.StringArray, lin
     found.present &= ~objects  # an empty object is no value either
     regular &= ~_is_not_finite(found).any(axis=1)
     nested = found.present & ((found.first == ord("[")) | (found.first == ord("{")))
-    for path in np.flatnonzero(nested.any(axis=0)):
-        odd = pc.match_substring_regex(found.column(int(path)), _NOT_FINITE)
+    for path in np.flatnonzero(nested.any(axis=0)).tolist():
+        texts = found.column(path)
+        odd = pc.match_substring_regex(texts, _NOT_FINITE)
         regular &= ~np.asarray(pc.fill_null(odd, False)).astype(bool)
-    loose = np.flatnonzero(found.minified != line_bytes)  # white space, or numbers and escapes written otherwise
+        objects = pc.fill_null(pc.match_substring(texts, "{"), False)
+        regular[_repeats_keys(texts, np.flatnonzero(np.asarray(objects)))] = False
+    loose = np.flatnonzero(~found.exact)  # white space, or numbers and escapes written otherwise
     if len(loose):
-        commas = pc.match_substring_regex(lines.take(pa.array(loose)), _LENIENT_COMMA)
-        regular[loose[np.asarray(commas)]] = False
+        rewritten = pc.match_substring_regex(lines.take(pa.array(loose)), _REWRITTEN)
+        regular[loose[np.asarray(rewritten)]] = False
     for number in plan.not_objects:
         regular &= ~found.present[:, number] | (found.first[:, number] == ord("n"))
     return regular
@@ -152,8 +162,22 @@ def _is_not_finite(found: Extraction) -> Bools:
     """NaN and the infinities, which DuckDB reads though they are no JSON."""
     first: Bytes = found.first
     odd: Bools = (first == ord("N")) | (first == ord("I")) | (first == ord("i"))
+    odd |= (first == ord("n")) & (found.lengths != len("null"))
     minus = first == ord("-")
     for path in np.flatnonzero(minus.any(axis=0)).tolist():
         second = TextView.of(found.texts[path]).byte_at(1)
         odd[:, path] |= minus[:, path] & ((second < ord("0")) | (second > ord("9")))
     return odd
+
+
+def _repeats_keys(texts: pa.StringArray, rows: Ints) -> list[int]:
+    """Return the rows whose value may have a key twice, which DuckDB keeps: written anew, such a value is another."""
+    values = texts.take(pa.array(rows)).view(pa.binary()).to_pylist()
+    return [row for row, text in zip(rows.tolist(), values, strict=True) if not _comes_back(text)]
+
+
+def _comes_back(text: bytes) -> bool:
+    try:
+        return orjson.dumps(orjson.loads(text)) == text
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # numbers beyond double, or nested very deeply
+        return False
