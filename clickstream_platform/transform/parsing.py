@@ -15,9 +15,9 @@ import orjson
 from clickstream_platform.errors import RejectedRecordError
 from clickstream_platform.model.records import RejectReason
 
-# Numbers that a reader and writer of JSON may write otherwise than they were: more than 15 digits, an exponent, zeros at
-# the end of a fraction, tiny ones, minus zero. Every other number comes back digit by digit. What looks like one inside
-# a string costs time, nothing else. RE2 understands the pattern too.
+# Numbers that a reader and writer of JSON may write otherwise than they were: more than 15 digits, an exponent, zeros
+# at the end of a fraction, tiny ones, minus zero. Every other number comes back digit by digit. What looks like one
+# inside a string costs time, nothing else. RE2 understands the pattern too.
 ODD_NUMBER = r"[:,\[]\s*(?:-0\s*[,\]}]|-?(?:[0-9.]{17}|0\.0000|[0-9]+(?:\.[0-9]+)?[eE]|[0-9]+\.[0-9]+0\s*[,\]}]))"
 _ODD_NUMBER = re.compile(ODD_NUMBER.encode())
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")

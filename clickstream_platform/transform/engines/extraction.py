@@ -33,7 +33,7 @@ class Extraction:
     """Texts of P paths of the N lines that are JSON.
 
     `lines` are their indexes among the lines given, `minified` their lengths in bytes without white space, `exact` says
-    whether DuckDB wrote the whole line as it found it. `texts` has a column of N values per path; `first` (first byte),
+    whether DuckDB wrote the whole record as it stands at the line's beginning. `texts` has a column of N values per path; `first` (first byte),
     `lengths` and `present` are N x P.
     """
 
@@ -97,7 +97,8 @@ def extract(connection: duckdb.DuckDBPyConnection, lines: pa.StringArray, plan: 
     columns = ", ".join(f"texts[{path + 1}] AS path_{path}" for path in range(width))
     connection.register("chunk_lines", pa.table({"line": lines, "number": np.arange(len(lines))}))
     query = f"""
-        SELECT number, strlen(texts[{width + 1}]) AS minified, texts[{width + 1}] = line AS exact, {columns}
+        SELECT number, strlen(texts[{width + 1}]) AS minified,
+               starts_with(line, texts[{width + 1}]) AS exact, {columns}
         FROM (SELECT number, line, json_extract(line, [{pointers}]) AS texts FROM chunk_lines
     """  # noqa: S608 - pointers are made of plain keys only, see paths.py
     try:
