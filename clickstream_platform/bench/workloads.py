@@ -10,7 +10,6 @@ from pathlib import Path
 from isal import igzip
 
 from clickstream_platform.gateways.local_objects import LocalObjectStore
-from clickstream_platform.generate import GeneratorSettings, expected_counts, generate_hour
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.manifests import Manifest, ObjectRef
 from clickstream_platform.model.naming import event_slug
@@ -36,13 +35,6 @@ class Workload:
     tables: int
     as_pages: bool = False
 
-    @property
-    def settings(self) -> GeneratorSettings:
-        """The generator's settings: duplicates, malformed lines, conflicts and new properties at their defaults."""
-        return GeneratorSettings(
-            customer=CUSTOMER, first_hour=HOUR.start, events_per_hour=self.events, streams=self.tables, skew="equal"
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Expected:
@@ -55,12 +47,21 @@ class Expected:
 
 
 def write_workload(workload: Workload, folder: Path) -> None:
-    """Write raw objects, their manifests and the expected counts below `folder`."""
+    """Write raw objects, their manifests and the expected counts below `folder`.
+
+    Duplicates, malformed lines, type conflicts and new properties are as frequent as the generator's defaults say.
+    """
+    # Imported only here: the measured processes read what was written, and pay for their own imports only.
+    from clickstream_platform.generate import GeneratorSettings, expected_counts, generate_hour
+
+    settings = GeneratorSettings(
+        customer=CUSTOMER, first_hour=HOUR.start, events_per_hour=workload.events, streams=workload.tables, skew="equal"
+    )
     store = LocalObjectStore(folder / "objects", durable=False)
     refs: dict[str, list[ObjectRef]] = {}
     held: dict[str, list[bytes]] = {}
     first = lines = 0
-    for lines, line in enumerate(generate_hour(workload.settings, 0), start=1):
+    for lines, line in enumerate(generate_hour(settings, 0), start=1):
         slug, data = event_slug(line.event_name) if line.record_type == "track" else line.event_name, line.line
         if workload.as_pages:
             slug, data = TABLE_OF_TYPE["page"], data.replace(b'"type":"track","event":', b'"type":"page","title":', 1)
@@ -73,7 +74,7 @@ def write_workload(workload: Workload, folder: Path) -> None:
         Manifest.freeze(Stream(CUSTOMER, event), HOUR, items).to_json().decode() for event, items in refs.items()
     ]
     (folder / _MANIFESTS).write_text(json.dumps(manifests))
-    counts = expected_counts(workload.settings)
+    counts = expected_counts(settings)
     expected = Expected(counts.raw, counts.distinct, counts.duplicates, counts.malformed)
     (folder / _EXPECTED).write_text(json.dumps(asdict(expected)))
 

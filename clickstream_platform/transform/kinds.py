@@ -34,7 +34,7 @@ class Kind(IntFlag):
 
 NUMBERS = Kind.INTEGER | Kind.FRACTION | Kind.INTEGRAL | Kind.OUTSIZE
 MAX_EXACT_DOUBLE = 2**53
-_SHORT_INTEGER = 15  # digits that surely are within 2**53
+_SHORT_NUMBER = 15  # characters of a number that surely is within 2**53
 _FIRST_BYTE = np.zeros(256, np.uint16)
 for _byte in b"-0123456789":
     _FIRST_BYTE[_byte] = Kind.INTEGER
@@ -67,15 +67,39 @@ def _refine_numbers(column: pa.StringArray, view: TextView, kinds: Kinds) -> Non
     if not len(numbers):
         return
     texts = column if len(numbers) == len(column) else column.take(pa.array(numbers))
+    if view.lengths[numbers].max() <= _SHORT_NUMBER:
+        short = _short_kinds(texts)
+        if short is not None:
+            kinds[numbers] = short
+            return
     try:
         values = pc.cast(texts, pa.int64())
     except pa.ArrowInvalid:
         kinds[numbers] = [_kind_of_number(text) for text in texts.to_pylist()] if len(numbers) < 64 else _split(texts)
         return
-    if view.lengths[numbers].max() > _SHORT_INTEGER:
+    if view.lengths[numbers].max() > _SHORT_NUMBER:
         found = np.asarray(values)
         wide = (found > MAX_EXACT_DOUBLE) | (found < -MAX_EXACT_DOUBLE)
         kinds[numbers[wide]] |= np.uint16(Kind.WIDE)
+
+
+def _short_kinds(texts: pa.StringArray) -> Kinds | None:
+    """Tell integers from other numbers of at most 15 characters by their bytes; None when one has an exponent."""
+    view = TextView.of(texts)
+    start = int(view.offsets[0])
+    data = view.data[start : int(view.offsets[-1])]
+    if (data > ord("9")).any():
+        return None
+    result = np.full(len(texts), Kind.INTEGER, np.uint16)
+    points = np.flatnonzero(data == ord("."))
+    pointed = np.searchsorted(view.offsets, points + start, side="right") - 1
+    result[pointed] = Kind.FRACTION
+    # A fraction of zeros only, as in 5.0, is an integer; it ends with one.
+    ended = pointed[data[view.offsets[pointed + 1] - start - 1] == ord("0")]
+    if len(ended):
+        values = np.asarray(pc.cast(texts.take(pa.array(ended)), pa.float64()))
+        result[ended[np.floor(values) == values]] = Kind.INTEGRAL
+    return result
 
 
 def _split(texts: pa.StringArray) -> Kinds:

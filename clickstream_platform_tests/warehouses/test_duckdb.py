@@ -121,7 +121,9 @@ def test_a_large_pack_gets_the_threads_of_the_machine(tmp_path: Path, monkeypatc
 
 def _settings(folder: Path) -> dict[str, str]:
     """Return the settings of the database that this process has open."""
-    with duckdb.connect(str(folder / "warehouse.duckdb"), config={"default_block_size": "65536"}) as connection:
+    with duckdb.connect(
+        str(folder / "warehouse.duckdb"), config={"default_block_size": str(BLOCK_BYTES)}
+    ) as connection:
         return dict(connection.execute("SELECT name, value FROM duckdb_settings()").fetchall())
 
 

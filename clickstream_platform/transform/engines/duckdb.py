@@ -30,6 +30,7 @@ MIN_ROWS = 256  # fewer rows are read one by one: an extraction has a fixed cost
 SAMPLE_RECORDS = 12
 SAMPLE_RECORDS_SMALL = 2
 MIN_SHARED_PATHS = 0.5
+_MANY_SLICES = 64  # from here on a copy of the lines is cheaper
 
 
 class DuckDBEngine:
@@ -126,12 +127,9 @@ class DuckDBEngine:
         frozen = plan.freeze()
         if not {("type",), ("messageId",)} <= frozen.index.keys():
             return np.zeros(len(rows), bool)
-        contiguous = int(rows[-1]) - int(rows[0]) + 1 == len(rows)
-        group = lines.slice(int(rows[0]), len(rows)) if contiguous else lines.take(pa.array(rows))
-        found = extract(self._connection, group, frozen)
+        found = extract(self._connection, _take_lines(lines, rows), frozen)
         good = rows[found.lines]
-        json_lines = group if len(good) == len(group) else group.take(pa.array(found.lines))
-        regular = find_regular(found, frozen, json_lines)
+        regular = find_regular(found, frozen, lambda some: lines.take(pa.array(good[some])))
         regular &= _has_envelope(found, frozen, plan.record_type, chunk.stream[good], streams)
         merged: dict[str, pa.StringArray] = {}
         for name, paths in frozen.columns.items():
@@ -153,6 +151,14 @@ class DuckDBEngine:
         return done
 
 
+def _take_lines(lines: pa.StringArray, rows: Ints) -> pa.ChunkedArray:
+    """Return some of the lines, in order, as slices of them all where these are few."""
+    breaks = np.flatnonzero(np.diff(rows) != 1) + 1
+    if len(breaks) >= _MANY_SLICES:
+        return pa.chunked_array([lines.take(pa.array(rows))])
+    return pa.chunked_array([lines.slice(int(run[0]), len(run)) for run in np.split(rows, breaks)])
+
+
 def _hashes(chunk: Chunk, rows: Ints) -> Ints:
     view = memoryview(chunk.data)
     starts, ends = chunk.starts[rows].tolist(), chunk.ends[rows].tolist()
@@ -165,9 +171,11 @@ def _find_delicate(chunk: Chunk, lines: pa.StringArray) -> Bools:
     single[_not_utf8(lines, 0, len(lines))] = True
     data = np.frombuffer(chunk.data, np.uint8)
     single |= data[chunk.ends - 1] != ord("}")  # cut off, most likely
-    controls = np.flatnonzero(data < ord(" "))
-    odd = controls[~np.isin(data[controls], (ord("\n"), ord("\r"), ord("\t")))]
-    single[np.maximum(np.searchsorted(chunk.starts, odd, side="right") - 1, 0)] = True
+    is_control = data < ord(" ")
+    if np.count_nonzero(is_control) != len(chunk):  # more than one line end a line
+        controls = np.flatnonzero(is_control)
+        odd = controls[~np.isin(data[controls], (ord("\n"), ord("\r"), ord("\t")))]
+        single[np.maximum(np.searchsorted(chunk.starts, odd, side="right") - 1, 0)] = True
     if b"\\" not in chunk.data:
         return single
     escapes = np.flatnonzero(data == ord("\\"))

@@ -7,7 +7,7 @@ paths don't show. Every other line goes to the single engine. See docs/decisions
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import duckdb
@@ -33,8 +33,8 @@ class Extraction:
     """Texts of P paths of the N lines that are JSON.
 
     `lines` are their indexes among the lines given, `minified` their lengths in bytes without white space, `exact` says
-    whether DuckDB wrote the whole record as it stands at the line's beginning. `texts` has a column of N values per path; `first` (first byte),
-    `lengths` and `present` are N x P.
+    whether DuckDB wrote the whole record as it stands at the line's beginning. `texts` has a column of N values per
+    path; `first` (first byte), `lengths` and `present` are N x P.
     """
 
     lines: Ints
@@ -90,7 +90,7 @@ class ExtractedColumns(Columns):
         return ExtractedColumns(self._found, self._paths, self._merged, self._rows[keep])
 
 
-def extract(connection: duckdb.DuckDBPyConnection, lines: pa.StringArray, plan: FrozenPlan) -> Extraction:
+def extract(connection: duckdb.DuckDBPyConnection, lines: pa.ChunkedArray, plan: FrozenPlan) -> Extraction:
     """Extract all paths of the plan from lines of valid UTF-8."""
     width = len(plan.pointers)
     pointers = ", ".join(f"'{pointer}'" for pointer in (*plan.pointers, "$"))
@@ -128,10 +128,10 @@ def _plain_text(column: pa.Array) -> pa.StringArray:
     return storage if pa.types.is_string(storage.type) else storage.cast(pa.string())
 
 
-def find_regular(found: Extraction, plan: FrozenPlan, lines: pa.StringArray) -> Bools:
-    """Mark the valid lines that the plan accounts for to the last byte; also turn flattened objects into absent values.
+def find_regular(found: Extraction, plan: FrozenPlan, take_lines: Callable[[Ints], pa.StringArray]) -> Bools:
+    """Mark the lines that the plan accounts for to the last byte; also turn flattened objects into absent values.
 
-    `lines` are the valid lines.
+    `take_lines` gives some of the extraction's lines, as they came.
     """
     objects = (found.first == ord("{")) & ~plan.opaque
     flattened = objects & (found.lengths > 2)
@@ -152,7 +152,7 @@ def find_regular(found: Extraction, plan: FrozenPlan, lines: pa.StringArray) -> 
         regular[_repeats_keys(texts, np.flatnonzero(np.asarray(objects)))] = False
     loose = np.flatnonzero(~found.exact)  # white space, or numbers and escapes written otherwise
     if len(loose):
-        rewritten = pc.match_substring_regex(lines.take(pa.array(loose)), _REWRITTEN)
+        rewritten = pc.match_substring_regex(take_lines(loose), _REWRITTEN)
         regular[loose[np.asarray(rewritten)]] = False
     for number in plan.not_objects:
         regular &= ~found.present[:, number] | (found.first[:, number] == ord("n"))
