@@ -13,6 +13,7 @@ import pytest
 
 from clickstream_platform.errors import LoadError, WarehouseUnavailableError
 from clickstream_platform.load.statements import DeleteHour
+from clickstream_platform.warehouses.duckdb import BLOCK_BYTES
 from clickstream_platform_tests.builders import HOUR
 from clickstream_platform_tests.contracts.warehouse import WarehouseContract
 from clickstream_platform_tests.contracts.warehouse_hours import WarehouseHoursContract
