@@ -25,10 +25,14 @@ GreatestInteger = Callable[[str, str], int]
 
 @dataclass(frozen=True, slots=True)
 class SchemaPolicy:
-    """A customer's rules: what to do with new columns, and how many columns a table may have."""
+    """A customer's rules: what to do with new columns, how many columns a table may have, how long JSON may be.
+
+    `max_json_bytes` is what the customer's warehouse takes as one value of a JSON column; None for no limit.
+    """
 
     schema_mode: SchemaMode = "evolve"
     column_limit: int = MAX_COLUMNS
+    max_json_bytes: int | None = None
 
 
 @dataclass(slots=True)

@@ -44,13 +44,14 @@ class Rows:
     ids: pa.StringArray
     received_us: Ints
     received_faults: list[Fault] = field(default_factory=list)
+    max_json_bytes: int | None = None
     _converted: dict[Column, Converted] = field(default_factory=dict)
 
     def convert(self, column: Column) -> Converted:
         """Return a column's typed values; VARCHAR lengths make no difference to them."""
         key = Column(column.name, column.type)
         if key not in self._converted:
-            self._converted[key] = convert(self.shred.columns[column.name], column)
+            self._converted[key] = convert(self.shred.columns[column.name], column, self.max_json_bytes)
         return self._converted[key]
 
 
@@ -64,6 +65,7 @@ class Settler:
     discards: DiscardSink
     hour_us: int
     notes: NoteSpool
+    max_json_bytes: int | None = None
 
     def write(self, shred: Shred) -> None:
         """Write all rows of a shred."""
@@ -72,7 +74,7 @@ class Settler:
             inside = np.array([number in pack.streams for number in numbers.tolist()])
             if inside.any():
                 part = shred if inside.all() else shred.select(np.isin(shred.stream, numbers[inside]))
-                self._write_rows(_with_fixed_columns(part, self.hour_us), pack)
+                self._write_rows(self._with_fixed_columns(part), pack)
 
     def _write_rows(self, rows: Rows, pack: PackSink) -> None:
         self._note_rest(rows, pack)
@@ -83,7 +85,7 @@ class Settler:
         if inside.all():
             self._write_pack(rows, self.tracks, table=TRACKS)
         elif inside.any():
-            part = _with_fixed_columns(rows.shred.select(inside), self.hour_us)
+            part = self._with_fixed_columns(rows.shred.select(inside))
             self._write_pack(part, self.tracks, table=TRACKS)
 
     def _write_pack(self, rows: Rows, pack: PackSink, table: str | None) -> None:
@@ -114,6 +116,16 @@ class Settler:
             reason = plan.refused.get(name)
             if reason is not None:
                 self._discard(rows, Fault(int(row), str(column[int(row)]), reason), name, plan, table)
+
+    def _with_fixed_columns(self, shred: Shred) -> Rows:
+        """Convert what every row needs: its id, and its arrival (the hour's start where the record has none)."""
+        ids = convert(shred.columns["id"], Column("id", ColumnType.VARCHAR)).values
+        column = shred.columns.get("received_at")
+        if column is None:
+            return Rows(shred, ids, np.full(len(shred), self.hour_us, np.int64), max_json_bytes=self.max_json_bytes)
+        received = convert(column, Column("received_at", ColumnType.TIMESTAMP))
+        received_us = np.asarray(pc.fill_null(received.values.cast(pa.int64()), self.hour_us))
+        return Rows(shred, ids, received_us, received.faults, self.max_json_bytes)
 
     def _note_rest(self, rows: Rows, pack: PackSink) -> None:
         """Discard what flattening left out, and arrival times that are no times."""
@@ -152,13 +164,3 @@ def _event_names(streams: Sequence[BatchStream], numbers: Ints) -> pa.Array:
     present, codes = np.unique(numbers, return_inverse=True)
     names = pa.array([streams[number].event for number in present.tolist()], pa.string())
     return names.take(pa.array(codes))
-
-
-def _with_fixed_columns(shred: Shred, hour_us: int) -> Rows:
-    """Convert what every row needs: its id, and its arrival (the hour's start where the record has none)."""
-    ids = convert(shred.columns["id"], Column("id", ColumnType.VARCHAR)).values
-    column = shred.columns.get("received_at")
-    if column is None:
-        return Rows(shred, ids, np.full(len(shred), hour_us, np.int64))
-    received = convert(column, Column("received_at", ColumnType.TIMESTAMP))
-    return Rows(shred, ids, np.asarray(pc.fill_null(received.values.cast(pa.int64()), hour_us)), received.faults)

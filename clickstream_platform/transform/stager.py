@@ -75,7 +75,7 @@ class Stager:
         discard_writer = self._writer("discards", DISCARDS_COLUMNS, shared=False)
         hour_us = microseconds_of(self.hour.start)
         discards = DiscardSink(discard_writer, self.long_value_keys, self.folder, hour_us)
-        settler = Settler(self.streams, sinks, tracks, discards, hour_us, gathered.notes)
+        settler = Settler(self.streams, sinks, tracks, discards, hour_us, gathered.notes, self.policy.max_json_bytes)
         for shred in gathered.spool:
             kept = shred.select(~np.isin(shred.position, losers)) if len(losers) else shred
             if len(kept):

@@ -57,17 +57,22 @@ class _Misfit(Exception):  # noqa: N818 - control flow inside this module
         self.reason = reason
 
 
-def convert(texts: pa.StringArray, column: Column) -> Converted:
-    """Return the column's values of JSON texts (null stays null), and a fault for each value that does not fit."""
+def convert(texts: pa.StringArray, column: Column, max_json_bytes: int | None = None) -> Converted:
+    """Return the column's values of JSON texts (null stays null), and a fault for each value that does not fit.
+
+    A JSON column takes values up to `max_json_bytes`.
+    """
     if texts.null_count == len(texts):
         return Converted(pa.nulls(len(texts), ARROW_TYPES[column.type]))
-    fast = _FAST[column.type](texts)
-    if fast is not None and fast.null_count == texts.null_count:
-        return Converted(fast)
-    return _convert_singly(texts, column)
+    limit = max_json_bytes if column.type is ColumnType.JSON else None
+    if limit is None or TextView.of(texts).lengths.max() <= limit:
+        fast = _FAST[column.type](texts)
+        if fast is not None and fast.null_count == texts.null_count:
+            return Converted(fast)
+    return _convert_singly(texts, column, limit)
 
 
-def _convert_singly(texts: pa.StringArray, column: Column) -> Converted:
+def _convert_singly(texts: pa.StringArray, column: Column, limit: int | None) -> Converted:
     result = Converted(pa.nulls(0))
     convert_value = _SINGLE[column.type]
     known: dict[str, Any] = {}
@@ -80,6 +85,8 @@ def _convert_singly(texts: pa.StringArray, column: Column) -> Converted:
         if value is known:
             try:
                 value = convert_value(text)
+                if limit is not None and len(value.encode()) > limit:
+                    value = _Misfit(DiscardReason.TOO_LONG)
             except _Misfit as misfit:
                 value = misfit
             if len(known) < 10_000:

@@ -200,6 +200,16 @@ def test_every_reason_to_discard_a_value() -> None:
     assert kept == [{"table": "e", "column": "long", "row_id": "m1", "value": f'"{long}"'}]
 
 
+def test_json_longer_than_the_warehouse_takes_is_a_discard() -> None:
+    values = [["x" * 90], ["y" * 200], {"a": 1}]
+    lines = [track("Sample", f"m{number}", {"v": value}) for number, value in enumerate(values)]
+    staged = stage_lines(lines, policy=SchemaPolicy(max_json_bytes=100))
+    rows = {row["id"]: row["v"] for row in staged.rows("sample") if row.get("v")}
+    assert rows == {"m0": orjson.dumps(values[0]).decode()}
+    text = orjson.dumps(values[1]).decode()
+    assert discards(staged) == [("sample", "v", text, "json", "too_long", "m1")]
+
+
 def test_discards_tell_where_they_are_from() -> None:
     staged = stage_lines([track("E", "m1", {}, timestamp="no time"), track("E", "m2", {}, receivedAt="whenever")])
     rows = staged.rows("_discards")
