@@ -5,6 +5,7 @@ Streams whose records look alike share one extraction, so a thousand small strea
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import duckdb
@@ -40,7 +41,7 @@ class DuckDBEngine:
         """Flatten objects down to `max_depth` levels; let DuckDB use `memory_mb` and `threads`."""
         self._max_depth = max_depth
         self._single = SingleEngine(max_depth=max_depth)
-        self._connection = duckdb.connect(config={"threads": threads, "memory_limit": f"{memory_mb}MB"})
+        self._config: dict[str, Any] = {"threads": threads, "memory_limit": f"{memory_mb}MB"}
         self._plans: list[PathPlan] = []
         self._plan_of: dict[int, PathPlan] = {}
 
@@ -61,7 +62,13 @@ class DuckDBEngine:
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        if "_connection" in self.__dict__:
+            self._connection.close()
+
+    @cached_property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        """Opened at its first use: most batches of small customers need none."""
+        return duckdb.connect(config=self._config)
 
     def _learn(self, number: int, record: dict[str, Any]) -> None:
         plan = self._plan_of.get(number)
