@@ -1,4 +1,6 @@
-"""Which records of a batch repeat another: exact, in memory of 40 bytes a record, whatever the ids look like.
+"""Which records of a batch repeat another: exact, whatever the ids look like, in memory that does not grow with them.
+
+A record takes 36 bytes, of which 8 are looked through again and again; large lots of them are kept on disk.
 
 Records of one stream with the same messageId are one record. The one that arrived first wins: the smallest
 `receivedAt`, then the smallest hash of the line. So the winner does not depend on the order of objects or lines.
@@ -8,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +22,8 @@ from clickstream_platform.transform.timestamps import parse_timestamps
 
 Hashes = npt.NDArray[np.uint64]
 _NEVER = np.iinfo(np.int64).max
+# Lots of up to so many records are merged, and those of more than half as many lie on disk.
+MAX_TIER_RECORDS = 500_000
 _SALT = np.uint64(0x9E3779B97F4A7C15)  # spreads stream numbers over all bits
 
 
@@ -28,7 +34,7 @@ class _Records:
     first: Hashes
     second: Hashes
     arrived: Ints
-    line_hash: Ints
+    line_hash: npt.NDArray[np.uint32]
     position: Ints
 
     def __len__(self) -> int:
@@ -39,27 +45,42 @@ class _Records:
             self.first[rows], self.second[rows], self.arrived[rows], self.line_hash[rows], self.position[rows]
         )
 
+    @property
+    def columns(self) -> tuple[npt.NDArray[Any], ...]:
+        return self.first, self.second, self.arrived, self.line_hash, self.position
+
     @classmethod
     def join(cls, parts: Iterable[_Records]) -> _Records:
-        parts = list(parts)
-        return cls(
-            np.concatenate([part.first for part in parts]),
-            np.concatenate([part.second for part in parts]),
-            np.concatenate([part.arrived for part in parts]),
-            np.concatenate([part.line_hash for part in parts]),
-            np.concatenate([part.position for part in parts]),
-        )
+        return cls(*map(np.concatenate, zip(*(part.columns for part in parts), strict=True)))
+
+    @classmethod
+    def merge(cls, one: _Records, other: _Records) -> _Records:
+        """Join two tiers into one that is sorted by identity."""
+        order = np.argsort(np.concatenate((one.first, other.first)), kind="stable")
+        return cls(*(np.concatenate(pair)[order] for pair in zip(one.columns, other.columns, strict=True)))
+
+    def on_disk(self, folder: Path, number: int) -> _Records:
+        """Write the columns into files and return them as views of these, which can be written to."""
+        views = []
+        for index, column in enumerate(self.columns):
+            path = folder / f"seen-{number:05d}-{index}.npy"
+            np.save(path, column)
+            views.append(np.load(path, mmap_mode="r+"))
+        return _Records(*views)
 
 
 @dataclass(slots=True)
 class SeenRecords:
     """The records that won so far, in tiers sorted by identity that merge as they grow.
 
-    `losers` are positions of records that were kept before one that arrived earlier was found.
+    Large tiers lie in `folder`, if there is one. `losers` are positions of records that were kept before one that
+    arrived earlier was found.
     """
 
+    folder: Path | None = None
     losers: list[int] = field(default_factory=list)
     _tiers: list[_Records] = field(default_factory=list)
+    _written: int = 0
 
     def add(self, shreds: Iterable[Shred]) -> list[Bools]:
         """Remember the records of one chunk; return for each shred which rows win, as far as is known yet."""
@@ -93,12 +114,19 @@ class SeenRecords:
         tier.position[place] = records.position[row]
         return True
 
+    def forget(self) -> None:
+        """Free everything but the losers: no more records come."""
+        self._tiers.clear()
+
     def _remember(self, tier: _Records) -> None:
-        while self._tiers and len(self._tiers[-1]) <= 2 * len(tier):
-            joined = _Records.join((self._tiers.pop(), tier))
-            tier = joined.take(np.argsort(joined.first, kind="stable"))
-        if len(tier):
-            self._tiers.append(tier)
+        if not len(tier):
+            return
+        while self._tiers and len(self._tiers[-1]) <= min(2 * len(tier), MAX_TIER_RECORDS - len(tier)):
+            tier = _Records.merge(self._tiers.pop(), tier)
+        if self.folder is not None and 2 * len(tier) > MAX_TIER_RECORDS:
+            tier = tier.on_disk(self.folder, self._written)
+            self._written += 1
+        self._tiers.append(tier)
 
 
 def _records_of(shred: Shred) -> _Records:
@@ -107,7 +135,7 @@ def _records_of(shred: Shred) -> _Records:
     salt = shred.stream.astype(np.uint64) * _SALT
     first = np.array([hash(text) for text in texts], np.int64).view(np.uint64) ^ salt
     second = np.array([hash(text[::-1]) for text in texts], np.int64).view(np.uint64) ^ salt
-    return _Records(first, second, _arrivals(shred), shred.line_hash, shred.position)
+    return _Records(first, second, _arrivals(shred), shred.line_hash.astype(np.uint32), shred.position)
 
 
 def _arrivals(shred: Shred) -> Ints:

@@ -38,9 +38,9 @@ class Gatherer:
     spool: ShredSpool
     notes: NoteSpool
     quarantine: Quarantine
+    seen: SeenRecords
     strict_tables: Mapping[int, TableState] = field(default_factory=dict)
     facts: dict[int, ColumnFacts] = field(default_factory=dict)
-    seen: SeenRecords = field(default_factory=SeenRecords)
     blank: dict[int, int] = field(default_factory=dict)
     duplicates: dict[int, int] = field(default_factory=dict)
 

@@ -95,18 +95,16 @@ class ShredSpool:
         self._folder = folder
         self._memory_left = memory_bytes
         self._items: list[Shred | Path] = []
-        self._rows: list[tuple[Ints, Ints]] = []
 
-    @property
-    def rows(self) -> Sequence[tuple[Ints, Ints]]:
-        """The streams and positions of each shred's rows, without reading it again."""
-        return self._rows
+    def rows(self) -> Iterator[tuple[Ints, Ints]]:
+        """Yield the streams and positions of each shred's rows, without reading its columns."""
+        for item in self._items:
+            yield _read_places(item) if isinstance(item, Path) else (item.stream, item.position)
 
     def append(self, shred: Shred) -> None:
         """Keep a shred."""
         if not len(shred):
             return
-        self._rows.append((shred.stream, shred.position))
         shred = Shred(Columns(shred.columns), shred.stream, shred.position, shred.line_hash)
         size = shred.size_bytes
         if size <= self._memory_left:
@@ -134,6 +132,13 @@ class ShredSpool:
         arrays = {name: table.column(name).chunk(0) for name in table.column_names}
         stream, position, line_hash = (np.asarray(arrays.pop(name)) for name in _FIXED)
         return Shred(Columns({name[1:]: column for name, column in arrays.items()}), stream, position, line_hash)
+
+
+def _read_places(path: Path) -> tuple[Ints, Ints]:
+    options = pa.ipc.IpcReadOptions(included_fields=[0, 1])  # the first of _FIXED
+    with path.open("rb") as file:
+        table = pa.ipc.open_file(file, options=options).read_all()
+    return table.column(0).to_numpy(), table.column(1).to_numpy()
 
 
 def _prefixed(columns: Mapping[str, pa.StringArray]) -> dict[str, pa.StringArray]:

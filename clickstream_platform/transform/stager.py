@@ -148,7 +148,7 @@ class Stager:
 def _count_rows(gathered: Gatherer, losers: Ints, output: StagedOutput) -> None:
     """Count rows and contested records that lost, for streams that have any."""
     rows: dict[int, int] = {}
-    for stream, position in gathered.spool.rows:
+    for stream, position in gathered.spool.rows():
         lost = np.isin(position, losers)
         count_streams(rows, stream[~lost])
         count_streams(output.contested, stream[lost])

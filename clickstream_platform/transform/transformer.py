@@ -22,6 +22,7 @@ from clickstream_platform.model.records import MAX_RECORD_BYTES
 from clickstream_platform.model.schemas import TableState
 from clickstream_platform.model.staging import BATCH_FILE, StagedBatch, StagedStream
 from clickstream_platform.transform.chunks import BatchStream
+from clickstream_platform.transform.dedup import SeenRecords
 from clickstream_platform.transform.engines.duckdb import DuckDBEngine
 from clickstream_platform.transform.gathering import Gatherer
 from clickstream_platform.transform.memory import give_back_memory, keep_freed_memory
@@ -129,13 +130,14 @@ class Transformer:
         strict = {n: table for n, table in tables.items() if table.exists and table.binding}
         strict = strict if policy.schema_mode == "reject" else {}
         spool = ShredSpool(folder, self._settings.memory_bytes)
-        gatherer = Gatherer(streams, spool, NoteSpool(folder), reader.quarantine, strict)
+        gatherer = Gatherer(streams, spool, NoteSpool(folder), reader.quarantine, SeenRecords(folder), strict)
         engine = DuckDBEngine(max_depth=self._settings.max_depth)
         try:
             for chunk in reader:
                 gatherer.take(chunk, engine.shred(chunk, streams))
         finally:
             engine.close()
+        gatherer.seen.forget()
         return gatherer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from zlib import crc32
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clickstream_platform.transform import dedup
 from clickstream_platform.transform.dedup import SeenRecords
 from clickstream_platform.transform.shreds import Shred, shred_from_rows
 from clickstream_platform_tests.transform.batches import Staged, stage_lines, track
@@ -39,9 +41,9 @@ def shreds_of(records: list[Record], first_position: int) -> list[Shred]:
     return shreds
 
 
-def survivors(chunks: list[list[Record]]) -> list[Record]:
+def survivors(chunks: list[list[Record]], folder: Path | None = None) -> list[Record]:
     """Return the records that stay, in order, after all chunks were seen."""
-    seen, kept = SeenRecords(), set()
+    seen, kept = SeenRecords(folder), set()
     everything = [record for chunk in chunks for record in chunk]
     position = 0
     for chunk in chunks:
@@ -99,6 +101,15 @@ def test_many_chunks_of_many_ids() -> None:
     ]
     chunks = [ids[start : start + 300] for start in range(0, len(ids), 300)]
     assert set(survivors(chunks)) == winners(list(ids))
+
+
+def test_lots_on_disk_know_their_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dedup, "MAX_TIER_RECORDS", 500)
+    draw = random.Random(8)
+    ids: list[Record] = [(0, f"id-{draw.randint(0, 3000)}", draw.randint(0, 9), draw.choice("xy")) for _ in range(9000)]
+    chunks = [ids[start : start + 70] for start in range(0, len(ids), 70)]
+    assert set(survivors(chunks, tmp_path)) == winners(ids)
+    assert len(list(tmp_path.glob("seen-*-0.npy"))) > 5
 
 
 def test_the_same_id_in_two_streams_is_two_records() -> None:
