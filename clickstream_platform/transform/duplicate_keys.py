@@ -5,20 +5,14 @@ Belongs here: noticing and naming such values of one line. Does not: what become
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
-from clickstream_platform.errors import RejectedRecordError
-from clickstream_platform.model.records import RejectReason
+from clickstream_platform.transform.json_values import Members, dump_members, dump_text
 from clickstream_platform.transform.layout import Path
-from clickstream_platform.transform.parsing import RawNumber, dump_text
+from clickstream_platform.transform.parsing import parse_members
 
 _KEY_END = re.compile(rb'"\s*:')
-
-
-class _Members(list[tuple[str, Any]]):
-    """The members of an object, as often as they occur."""
 
 
 def may_repeat_keys(line: bytes, value: Any) -> bool:  # noqa: ANN401 - any JSON value
@@ -29,27 +23,23 @@ def may_repeat_keys(line: bytes, value: Any) -> bool:  # noqa: ANN401 - any JSON
     return len(_KEY_END.findall(line)) != _count_keys(value)
 
 
-def lost_members(line: bytes) -> list[tuple[Path, Any]]:
-    """Return path and value of each member that a later one of the same key replaces with something else.
+def lost_members(line: bytes) -> list[tuple[Path, str]]:
+    """Return path and JSON text of each member that a later one of the same key replaces with something else.
 
-    What lies in an array has the path of the array. Raises RejectedRecordError for a line nested too deeply to tell.
+    What lies in an array has the path of the array.
     """
-    try:
-        root = json.loads(line, object_pairs_hook=_Members, parse_int=RawNumber, parse_float=RawNumber)
-    except RecursionError as error:
-        raise RejectedRecordError(RejectReason.NESTED_TOO_DEEPLY, str(error)) from error
-    lost: list[tuple[Path, Any]] = []
-    waiting: list[tuple[Path, bool, Any]] = [((), False, root)]
+    lost: list[tuple[Path, str]] = []
+    waiting: list[tuple[Path, bool, Any]] = [((), False, parse_members(line))]
     while waiting:
         path, in_array, value = waiting.pop()
-        if type(value) is _Members:
+        if type(value) is Members:
             last = dict(value)
             for key, member in value:
                 place = path if in_array else (*path, key)
                 if member is last[key]:
                     waiting.append((place, in_array, member))
-                elif _text(member) != _text(last[key]):
-                    lost.append((place, _plain(member)))
+                elif (text := dump_members(member)) != dump_members(last[key]):
+                    lost.append((place, text))
         elif type(value) is list:
             waiting.extend((path, True, member) for member in value)
     return lost
@@ -65,14 +55,3 @@ def _count_keys(value: Any) -> int:  # noqa: ANN401 - any JSON value
         elif type(item) is list:
             waiting.extend(item)
     return count
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    return dump_text(_plain(value))
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value with dicts for its objects."""
-    if type(value) is _Members:
-        return {key: _plain(member) for key, member in value}
-    return [_plain(member) for member in value] if type(value) is list else value

@@ -80,7 +80,7 @@ class Gatherer:
             known = self.strict_tables[number].columns
             standard = standard_columns(TYPE_OF_TABLE.get(self.streams[number].event, "track"))
             rows = shred.stream == number
-            for name in shred.columns.keys() - known.keys() - standard:
+            for name in sorted(shred.columns.keys() - known.keys() - standard):
                 odd = rows & keep & np.asarray(pc.is_valid(shred.columns[name]))
                 for row in np.flatnonzero(odd).tolist():
                     index = int(shred.position[row]) - chunk.first_position

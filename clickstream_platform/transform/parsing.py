@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import orjson
 
 from clickstream_platform.errors import RejectedRecordError
 from clickstream_platform.model.records import RejectReason
+from clickstream_platform.transform.json_values import Members, RawNumber
+from clickstream_platform.transform.stepwise import NestedTooDeeplyError, read_stepwise
 
 # Numbers that a reader and writer of JSON may write otherwise than they were: more than 15 digits, an exponent, zeros
 # at the end of a fraction, tiny ones, minus zero. Every other number comes back digit by digit. What looks like one
@@ -22,15 +24,8 @@ ODD_NUMBER = r"[:,\[]\s*(?:-0\s*[,\]}]|-?(?:[0-9.]{17}|0\.0000|[0-9]+(?:\.[0-9]+
 _ODD_NUMBER = re.compile(ODD_NUMBER.encode())
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _INFINITE = "number is infinity"
-
-
-class RawNumber:
-    """A number exactly as it was written."""
-
-    __slots__ = ("text",)
-
-    def __init__(self, text: str) -> None:
-        self.text = text
+MAX_NESTING = 1024  # levels; orjson's limit
+_SURELY_SHALLOW = 200  # brackets
 
 
 def parse_line(line: bytes) -> Any:  # noqa: ANN401 - any JSON value
@@ -40,57 +35,13 @@ def parse_line(line: bytes) -> Any:  # noqa: ANN401 - any JSON value
     except orjson.JSONDecodeError as error:
         if _INFINITE not in str(error):
             _refuse(line, str(error))
-        return _parse_with_raw_numbers(line)
-    return _parse_with_raw_numbers(line) if _ODD_NUMBER.search(line) else value
+        return _parse_raw(line, dict)
+    return _parse_raw(line, dict) if _ODD_NUMBER.search(line) else value
 
 
-def dump_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Return the JSON text of a value that `parse_line` returned."""
-    if isinstance(value, RawNumber):
-        return value.text
-    try:
-        return orjson.dumps(value, default=_fragment).decode()
-    except orjson.JSONEncodeError:  # orjson reads what is nested 1,023 levels deep but writes 254
-        return _dump_deep(value)
-
-
-def strings_of(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON value
-    """Yield every string in a value, keys among them, however deep."""
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if type(item) is str:
-            yield item
-        elif type(item) is list:
-            waiting.extend(item)
-        elif type(item) is dict:
-            yield from item
-            waiting.extend(item.values())
-
-
-def _dump_deep(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Write without recursion; what is written as it is waits as a RawNumber."""
-    texts: list[str] = []
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if type(item) is RawNumber:
-            texts.append(item.text)
-        elif type(item) is list:
-            parts = [part for member in item for part in (RawNumber(","), member)]
-            waiting.extend(reversed((RawNumber("["), *parts[1:], RawNumber("]"))))
-        elif type(item) is dict:
-            parts = [p for key, member in item.items() for p in (RawNumber(f",{dump_text(key)}:"), member)]
-            if parts:
-                parts[0] = RawNumber(parts[0].text[1:])
-            waiting.extend(reversed((RawNumber("{"), *parts, RawNumber("}"))))
-        else:
-            texts.append(orjson.dumps(item).decode())
-    return "".join(texts)
-
-
-def _fragment(value: RawNumber) -> orjson.Fragment:
-    return orjson.Fragment(value.text.encode())
+def parse_members(line: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value of a line with Members for objects and RawNumbers for numbers; raise like `parse_line`."""
+    return _parse_raw(line, Members)
 
 
 def _refuse(line: bytes, detail: str) -> NoReturn:
@@ -110,18 +61,15 @@ def _constant(text: str) -> NoReturn:
     raise RejectedRecordError(RejectReason.NOT_JSON, f"{text} is not JSON")
 
 
-def _parse_with_raw_numbers(line: bytes) -> Any:  # noqa: ANN401 - any JSON value
+def _parse_raw(line: bytes, make_object: Callable[[list[tuple[str, Any]]], Any]) -> Any:  # noqa: ANN401
+    """Read numbers as they are written; what the json module might read otherwise than orjson is read stepwise."""
     try:
-        value = json.loads(line, parse_int=RawNumber, parse_float=RawNumber, parse_constant=_constant)
-    except (RecursionError, ValueError) as error:
-        deep = isinstance(error, RecursionError)
-        raise RejectedRecordError(
-            RejectReason.NESTED_TOO_DEEPLY if deep else RejectReason.NOT_JSON, str(error)
-        ) from error
-    if _SURROGATE.search(line):  # json takes half a pair, which has no UTF-8 form
-        for text in strings_of(value):
-            try:
-                text.encode()
-            except UnicodeEncodeError as error:
-                raise RejectedRecordError(RejectReason.LONE_SURROGATE, str(error)) from error
-    return value
+        if _SURROGATE.search(line) or line.count(b"[") + line.count(b"{") > _SURELY_SHALLOW:
+            return read_stepwise(line, make_object, MAX_NESTING)
+        return json.loads(
+            line, object_pairs_hook=make_object, parse_int=RawNumber, parse_float=RawNumber, parse_constant=_constant
+        )
+    except NestedTooDeeplyError as error:
+        raise RejectedRecordError(RejectReason.NESTED_TOO_DEEPLY, str(error)) from error
+    except ValueError as error:
+        _refuse(line, str(error))

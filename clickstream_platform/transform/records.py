@@ -13,8 +13,9 @@ from clickstream_platform.model.naming import event_slug
 from clickstream_platform.model.records import MAX_MESSAGE_ID_BYTES, DiscardReason, RejectReason
 from clickstream_platform.model.streams import RECORD_TYPES, TABLE_OF_TYPE
 from clickstream_platform.transform.duplicate_keys import lost_members, may_repeat_keys
+from clickstream_platform.transform.json_values import RawNumber, dump_text
 from clickstream_platform.transform.layout import OBJECT_FIELDS, Path, column_of
-from clickstream_platform.transform.parsing import RawNumber, dump_text, parse_line
+from clickstream_platform.transform.parsing import parse_line
 
 _SHOWN_CHARACTERS = 100
 
@@ -58,9 +59,9 @@ def read_record(line: bytes, event: str, *, max_depth: int) -> tuple[FlatRecord,
         else:
             flat.notes.append(Note(key, dump_text(value), DiscardReason.NOT_AN_OBJECT))
     if may_repeat_keys(line, record):
-        for path, value in lost_members(line):
+        for path, text in lost_members(line):
             column = column_of(record_type, path[: max_depth + 1]) or path[0]
-            flat.notes.append(Note(column, dump_text(value), DiscardReason.DUPLICATE_KEY))
+            flat.notes.append(Note(column, text, DiscardReason.DUPLICATE_KEY))
     return flat, record
 
 

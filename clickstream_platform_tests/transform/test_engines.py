@@ -62,10 +62,10 @@ def _extract_small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duckdb_engine, "MIN_ROWS", 1)
 
 
-def assert_engines_agree(streams: dict[str, list[bytes]]) -> Shredded:
+def assert_engines_agree(streams: dict[str, list[bytes]], max_depth: int = 8) -> Shredded:
     chunk, numbered = make_chunk(streams)
-    expected = shred_with(SingleEngine(max_depth=8), chunk, numbered)
-    found = shred_with(DuckDBEngine(max_depth=8), chunk, numbered)
+    expected = shred_with(SingleEngine(max_depth=max_depth), chunk, numbered)
+    found = shred_with(DuckDBEngine(max_depth=max_depth), chunk, numbered)
     expected_lines, found_lines = canonical(expected), canonical(found)
     assert found_lines.keys() == expected_lines.keys()
     for position, want in expected_lines.items():
@@ -198,6 +198,20 @@ ODD_LINES = [
     b"7",
     b"{}",
     b"                       ",
+    b'{"type":"track","event":"Sample","messageId":"\xc2\xa0","properties":{}}',
+    b'{"type":"track","event":"Sample","messageId":"\xe2\x80\x83","properties":{}}',
+    b'{"type":"track","event":NaN,"messageId":"m","properties":{}}',
+    b'{"type":"track","event":' + b"[" * 1500 + b"]" * 1500 + b',"event":"Sample","messageId":"m"}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":' + b"[" * 1100 + b"]" * 1100 + b"}}",
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"b":1e400,"a":'
+    + b"[" * 1000
+    + b"]" * 1000
+    + b"}}",
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":' + b"[" * 600 + b"]" * 600 + b',"a":1}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"b":1e400,"a":"\\ud800","a":"x"}}',
+    b'{"type":"track","event":"Sample","messageId":"m","properties":{"a":{"x":1,"x":2},"a":{"x":2}}}',
+    b'{"type":"track","event":"Sample","x":"' + "é".encode() * 20 + b'" oops}',
+    b'{"type":"track","event":"Sample","x":".' + "é".encode() * 20 + b'" oops}',
     b'\xef\xbb\xbf{"type":"track","event":"Sample","messageId":"m","properties":{}}',
     b'{"type":"track","event":"Sample","messageId":"m","properties":' + b'{"a":' * 2000 + b"1" + b"}" * 2000 + b"}",
 ]
@@ -210,6 +224,20 @@ def test_an_odd_line_among_regular_ones_becomes_the_same(line: bytes) -> None:
     ]
     found = assert_engines_agree({"sample": [*regular[:15], line, *regular[15:]]})
     assert sum(len(shred) for shred in found.shreds) >= len(regular)
+
+
+def test_an_empty_object_below_the_depth_limit_is_no_value() -> None:
+    lines = [track("Sample", f"m{number}", {"a": {"b": {} if number % 2 else number}}) for number in range(60)]
+    found = assert_engines_agree({"sample": lines}, max_depth=2)
+    assert sum(len(shred) for shred in found.shreds) == len(lines)
+
+
+def test_a_group_without_any_json_is_rejected() -> None:
+    good, streams = make_chunk({"sample": [track("Sample", f"m{number}", {"a": number}) for number in range(300)]})
+    bad, _ = make_chunk({"sample": [b'{"type":"track" oops}'] * 300})
+    engine = DuckDBEngine(max_depth=8)
+    engine.shred(good, streams)
+    assert len(shred_with(engine, bad, streams).rejections) == 300
 
 
 @needs_shared_data("5-edge-cases")

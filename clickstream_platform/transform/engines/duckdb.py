@@ -226,7 +226,8 @@ def _has_envelope(
     good &= found.lengths[:, path] <= MAX_MESSAGE_ID_BYTES
     identities = found.column(path)
     good &= ~np.asarray(pc.fill_null(pc.match_substring(identities, "\\"), True)).astype(bool)
-    good &= TextView.of(identities).byte_at(1) > ord(" ")  # white space at its start: the single engine looks closer
+    start = TextView.of(identities).byte_at(1)  # white space, of which Unicode has more: the single engine looks closer
+    good &= (start > ord(" ")) & (start < 0x80)  # others than ASCII begin with 0x80
     if record_type in TABLE_OF_TYPE:
         return good
     if ("event",) not in plan.index:
@@ -245,5 +246,5 @@ def _names_its_stream(names: pa.StringArray, numbers: Ints, streams: list[BatchS
 
 
 def _slug_of(text: str) -> str:
-    name = parse_line(text.encode())
-    return event_slug(name) if isinstance(name, str) and name.strip() else ""
+    name = parse_line(text.encode()) if text.startswith('"') else ""
+    return event_slug(name) if name.strip() else ""

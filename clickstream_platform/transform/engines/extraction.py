@@ -25,6 +25,7 @@ from clickstream_platform.transform.texts import Bools, Bytes, Ints, TextView
 _LENIENT_COMMA = r",\s*[\]}]"
 _REWRITTEN = f"{_LENIENT_COMMA}|{ODD_NUMBER}"  # what DuckDB takes or writes otherwise than the line has it
 _NOT_FINITE = r"(?i)[:,\[]-?(?:nan|inf)"  # inside a minified array or object
+_SURELY_SHALLOW = 1000  # arrays within a value: less than all levels allowed; the single engine counts them
 Matrix = npt.NDArray[np.int64]
 
 
@@ -103,13 +104,22 @@ def extract(connection: duckdb.DuckDBPyConnection, lines: pa.ChunkedArray, plan:
     """  # noqa: S608 - pointers are made of plain keys only, see paths.py
     try:
         table = connection.sql(f"{query})").to_arrow_table().combine_chunks()
-    except duckdb.InvalidInputException:  # a line is no JSON: leave such lines out, which costs a second parsing
+    # A line is no JSON: leave such lines out, which costs a second parsing. DuckDB quotes it, cut off anywhere.
+    except (duckdb.InvalidInputException, UnicodeDecodeError):
         table = connection.sql(f"{query} WHERE json_valid(line))").to_arrow_table().combine_chunks()
     connection.unregister("chunk_lines")
     if not len(table):
         empty = np.zeros((0, width), np.int64)
         none = np.zeros(0, np.int64)
-        return Extraction(none, none, none.astype(bool), [], empty.astype(np.uint8), empty, empty.astype(bool))
+        return Extraction(
+            none,
+            none,
+            none.astype(bool),
+            [pa.array([], pa.string())] * width,
+            empty.astype(np.uint8),
+            empty,
+            empty.astype(bool),
+        )
     texts = [_plain_text(table.column(path + 3).chunk(0)) for path in range(width)]
     views = [TextView.of(column) for column in texts]
     return Extraction(
@@ -141,13 +151,15 @@ def find_regular(found: Extraction, plan: FrozenPlan, take_lines: Callable[[Ints
     for cost, below in plan.containers:
         total += np.where(found.present[:, below].any(axis=1), cost, 0)
     regular: Bools = total == found.minified
-    found.present &= ~objects  # an empty object is no value either
+    found.present &= (found.first != ord("{")) | (found.lengths > 2)  # an empty object is no value either
     regular &= ~_is_not_finite(found).any(axis=1)
     nested = found.present & ((found.first == ord("[")) | (found.first == ord("{")))
     for path in np.flatnonzero(nested.any(axis=0)).tolist():
         texts = found.column(path)
         odd = pc.match_substring_regex(texts, _NOT_FINITE)
         regular &= ~np.asarray(pc.fill_null(odd, False)).astype(bool)
+        deep = pc.greater(pc.count_substring(texts, "["), _SURELY_SHALLOW)
+        regular &= ~np.asarray(pc.fill_null(deep, False)).astype(bool)
         objects = pc.fill_null(pc.match_substring(texts, "{"), False)
         regular[_repeats_keys(texts, np.flatnonzero(np.asarray(objects)))] = False
     loose = np.flatnonzero(~found.exact)  # white space, or numbers and escapes written otherwise
