@@ -1,0 +1,1 @@
+"""Tests of the Redshift stand-in, seen through the unmodified driver."""
