@@ -131,6 +131,11 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         ) from error
 
 
+def read_environment(name: str) -> str | None:
+    """Return a variable that a secret reference names (`env:NAME`), None when it isn't set; never one of ours."""
+    return None if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) else os.environ.get(name)
+
+
 def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
     """Return the environment for a process that works on the same data from another folder."""
     return {**os.environ, f"{PREFIX}HOME": str(settings.home.absolute()), **extra}

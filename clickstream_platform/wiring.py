@@ -13,20 +13,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from clickstream_platform.errors import ConfigurationError
 from clickstream_platform.gateways.clock import Clock, SystemClock
 from clickstream_platform.gateways.object_store import ObjectStore
 from clickstream_platform.gateways.part_files import PartFiles
 from clickstream_platform.gateways.stores import open_object_store
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.registry import RegistryService, open_registry
-from clickstream_platform.registry.entities import Customer
+from clickstream_platform.registry.entities import Customer, Destination
 from clickstream_platform.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from clickstream_platform.load.ledger_row import LedgerRow
     from clickstream_platform.load.loader import Loader
-    from clickstream_platform.load.port import Warehouse
+    from clickstream_platform.load.port import PartLocator, Warehouse
     from clickstream_platform.transform.transformer import Transformer
 
 
@@ -87,21 +86,29 @@ class Wiring:
     def open_warehouse(self, customer: Customer) -> Warehouse:
         """Return the warehouse that the customer's tables are in; connections are opened when something is asked of it.
 
-        Raises ConfigurationError for a kind of warehouse that this version can't write to.
+        Raises ConfigurationError for settings that can't be right.
         """
+        destination = self.registry.get_destination(customer.destination)
+        if destination.kind == "redshift":
+            return self._open_redshift(destination)
         from clickstream_platform.warehouses.duckdb import DuckDBWarehouse
 
-        destination = self.registry.get_destination(customer.destination)
-        if destination.kind != "duckdb":
-            raise ConfigurationError(
-                "opening a warehouse",
-                where=f"{customer.slug}, destination {destination.name!r}",
-                cause=f"{destination.kind} is not supported by this version",
-                remedy="Give the customer a destination of kind duckdb.",
-            )
         temp_folder = Path(self.settings.work_dir) if self.settings.work_dir else None
         path = Path(destination.settings.get("path") or self.settings.duckdb)
         return DuckDBWarehouse(path, memory_mb=self.settings.duckdb_memory_mb, temp_folder=temp_folder)
+
+    def _open_redshift(self, destination: Destination) -> Warehouse:
+        # Imported only here: the driver takes half a second, which nobody with another warehouse need wait for.
+        from clickstream_platform.gateways.redshift_login import iam_login
+        from clickstream_platform.gateways.secrets import resolve_secret
+        from clickstream_platform.warehouses.redshift import RedshiftWarehouse
+        from clickstream_platform.warehouses.redshift_connection import Connector
+        from clickstream_platform.warehouses.redshift_copy import Manifests
+        from clickstream_platform.warehouses.redshift_destination import read_destination
+
+        checked = read_destination(destination.name, destination.settings, destination.secret_reference)
+        connector = Connector(checked, resolve_secret, iam_login)
+        return RedshiftWarehouse(connector, Manifests(self.objects), iam_role=checked.iam_role, place=checked.place)
 
     def schema_of(self, customer: Customer) -> str:
         """Return the schema of the customer's tables."""
@@ -109,13 +116,22 @@ class Wiring:
 
     @contextmanager
     def open_loader(self, customer: Customer) -> Iterator[Loader]:
-        """Open the loader of a customer's batches; fetched parts are deleted at the end."""
+        """Open the loader of a customer's batches; parts that were fetched for it are deleted at the end."""
         from clickstream_platform.load.loader import Loader
 
         warehouse, schema = self.open_warehouse(customer), self.schema_of(customer)
-        with PartFiles(self.objects, self.settings.work_dir or None) as locate:
-            window_hours = customer.policy.dedup_window_hours
+        window_hours = customer.policy.dedup_window_hours
+        with self._open_parts(customer) as locate:
             yield Loader(warehouse, schema, self.clock, locate=locate, dedup_window_hours=window_hours)
+
+    @contextmanager
+    def _open_parts(self, customer: Customer) -> Iterator[PartLocator]:
+        """Open what tells a warehouse where parts are: Redshift reads them where they lie, DuckDB as local files."""
+        if self.registry.get_destination(customer.destination).kind == "redshift":
+            yield lambda part: self.objects.url(part.key)
+            return
+        with PartFiles(self.objects, self.settings.work_dir or None) as files:
+            yield files
 
     def list_loads(self, customer: Customer, hour: Hour | None = None, event: str | None = None) -> list[LedgerRow]:
         """Return the customer's ledger rows by hour and event."""

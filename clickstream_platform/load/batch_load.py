@@ -52,7 +52,7 @@ class _Failure:
 
 @dataclass
 class BatchLoad:
-    """The load of one batch, with its counts of commits and SQL statements."""
+    """The load of one batch, with its counts of commits, SQL statements and packs read."""
 
     tools: Tools
     batch: StagedBatch
@@ -60,6 +60,7 @@ class BatchLoad:
     started_at: datetime
     commits: int = 0
     statements: int = 0
+    copies: int = 0
     _outcomes: dict[str, LoadOutcome] = field(default_factory=dict)
 
     def run(self) -> tuple[LoadOutcome, ...]:
@@ -186,3 +187,4 @@ class BatchLoad:
                 yield session
             finally:
                 self.statements += session.statements
+                self.copies += session.copies

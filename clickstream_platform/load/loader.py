@@ -43,6 +43,11 @@ class Loader:
         self._window = timedelta(hours=dedup_window_hours)
         self._retry = retry or RetryPolicy()
 
+    @property
+    def max_json_bytes(self) -> int | None:
+        """The longest text that a JSON column of the warehouse takes as one value; None without a limit."""
+        return self._warehouse.max_json_bytes
+
     def table_states(self, customer: str, hour: Hour, events: Collection[str]) -> dict[str, TableState]:
         """Return the events' tables, `tracks`, `users` and `accounts` as they are, for replacing that hour of `events`.
 
@@ -73,4 +78,4 @@ class Loader:
         tools = Tools(self._warehouse, self._schema, self._clock, self._locate, self._window, self._retry)
         work = BatchLoad(tools, batch, run_id, started_at)
         outcomes = work.run()
-        return LoadReport(outcomes, work.commits, work.statements, time.perf_counter() - start)
+        return LoadReport(outcomes, work.commits, work.statements, time.perf_counter() - start, work.copies)

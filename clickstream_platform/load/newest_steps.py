@@ -24,6 +24,7 @@ from clickstream_platform.load.statements import (
     TouchHour,
     TouchLater,
 )
+from clickstream_platform.model.schemas import Column
 from clickstream_platform.model.staging import StagedTable
 
 _FILLED_BY_LOAD = frozenset({"id", "uuid_ts"})
@@ -73,7 +74,7 @@ class NewestSteps:
             or (newest.source in loaded and self.plan.sums_of(newest.source).rows and newest.table in self.plan.columns)
         ]
 
-    def _columns(self, newest: Newest) -> tuple[str, ...]:
+    def _columns(self, newest: Newest) -> tuple[Column, ...]:
         """Return the columns that both sides have, once the schema changes are made."""
         source = dict(self.plan.columns.get(newest.source, {}))
         staged = self.tables.get(newest.source)
@@ -81,5 +82,5 @@ class NewestSteps:
         if staged is not None:
             source.update({column.name: column for column in own_columns(staged)})
             target.update(source)
-        names = [column.name for column in newest_columns(newest, source.values())]
-        return tuple(name for name in names if name in target and name not in _FILLED_BY_LOAD)
+        columns = newest_columns(newest, source.values())
+        return tuple(column for column in columns if column.name in target and column.name not in _FILLED_BY_LOAD)

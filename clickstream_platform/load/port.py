@@ -31,6 +31,11 @@ class Session(Protocol):
         """The number of SQL statements sent so far, queries included."""
         ...
 
+    @property
+    def copies(self) -> int:
+        """The number of packs made readable so far: COPY commands, where the warehouse has them."""
+        ...
+
     def begin(self) -> None:
         """Start a transaction as the schema's only writer: another writer of the schema waits or fails until its end.
 
@@ -68,6 +73,11 @@ class Warehouse(Protocol):
 
     def is_transactional(self, change: SchemaChange) -> bool:
         """Whether the change can be part of a transaction; if not, the loader makes it before, on its own."""
+        ...
+
+    @property
+    def max_json_bytes(self) -> int | None:
+        """The longest text that a JSON column takes as one value; None without a limit."""
         ...
 
 

@@ -40,12 +40,16 @@ class LoadOutcome:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """One batch: outcomes in the order of its streams, transactions committed, SQL statements sent, seconds it took."""
+    """One batch: outcomes in the order of its streams, transactions committed, SQL statements sent, seconds it took.
+
+    `copies` counts the packs that were read, each with one COPY where the warehouse has it.
+    """
 
     outcomes: tuple[LoadOutcome, ...]
     commits: int
     statements: int
     seconds: float
+    copies: int = 0
 
     @property
     def failed(self) -> tuple[LoadOutcome, ...]:

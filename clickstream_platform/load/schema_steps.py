@@ -22,11 +22,16 @@ def largest_integer(session: Session, table: str, column: str) -> int:
 
 def apply_change(session: Session, plan: LoadPlan, change: SchemaChange) -> None:
     """Make one schema change; raise StaleStagingError or LoadError instead of losing values."""
+    check_change(session, plan, change)
+    session.execute(change)
+
+
+def check_change(session: Session, plan: LoadPlan, change: SchemaChange) -> None:
+    """Raise StaleStagingError or LoadError if a change would lose values, as the table is now."""
     if isinstance(change, WidenToDouble):
         _check_exact(session, change)
     elif isinstance(change, RetypeColumn):
         _check_replaced(session, plan, change)
-    session.execute(change)
 
 
 def _check_exact(session: Session, change: WidenToDouble) -> None:

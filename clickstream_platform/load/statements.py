@@ -211,7 +211,7 @@ class MergeTouched:
     """
 
     newest: Newest
-    columns: tuple[str, ...]
+    columns: tuple[Column, ...]
     hour: Hour
     uuid_ts: datetime
 
@@ -228,7 +228,7 @@ class InsertTouched:
     """Insert the touched keys anew: per column the newest non-null value by `received_at`, then `id`."""
 
     newest: Newest
-    columns: tuple[str, ...]
+    columns: tuple[Column, ...]
     uuid_ts: datetime
 
 

@@ -149,6 +149,11 @@ class BatchReport(Protocol):
 class CustomerLoader(Protocol):
     """Loads staged batches of one customer; `load.loader.Loader` does."""
 
+    @property
+    def max_json_bytes(self) -> int | None:
+        """The longest text that a JSON column takes as one value; None without a limit."""
+        ...
+
     def table_states(self, customer: str, hour: Hour, events: Collection[str]) -> Mapping[str, TableState]:
         """Return the target tables of these events as the warehouse has them now, by name."""
         ...

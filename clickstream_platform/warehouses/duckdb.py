@@ -91,6 +91,11 @@ class DuckDBWarehouse:
         """See `load.port.Warehouse`: always."""
         return DuckDBDialect.is_transactional(change)
 
+    @property
+    def max_json_bytes(self) -> None:
+        """See `load.port.Warehouse`: there is no limit."""
+        return
+
     @contextmanager
     def session(self, schema: str, *, read_only: bool = False) -> Iterator[Session]:
         """See `load.port.Warehouse`."""
@@ -157,6 +162,7 @@ class DuckDBSession:
         self._writer = _writer_lock(path.absolute())
         self._is_writing = False
         self.statements = 0
+        self.copies = 0
 
     def begin(self) -> None:
         """See `load.port.Session`."""
@@ -190,6 +196,7 @@ class DuckDBSession:
         count = 0
         for sql in self._dialect.render(statement):
             count = self._run(sql).rowcount
+        self.copies += isinstance(statement, StagePack)
         return max(count, 0)
 
     def fetch(self, query: Query) -> list[tuple[Any, ...]]:

@@ -101,11 +101,11 @@ class DuckDBDialect(Dialect):
         column = quote(statement.column)
         return [Sql(f"ALTER TABLE {self.table(statement.table)} ALTER COLUMN {column} SET DATA TYPE DOUBLE")]
 
-    def newest_rows(self, newest: Newest, columns: Sequence[str], condition: str) -> str:
+    def newest_rows(self, newest: Newest, columns: Sequence[Column], condition: str) -> str:
         """Rank each key's rows once, then take the newest value of every column; arg_max passes over nulls."""
         key = quote(newest.key)
         # No property's column has a `$`, so none can be mistaken for the rank.
-        values = "".join(f', arg_max({name}, "$rank") AS {name}' for name in map(quote, columns))
+        values = "".join(f', arg_max({name}, "$rank") AS {name}' for name in (quote(column.name) for column in columns))
         return (
             f'SELECT {key} AS id{values}, MIN(received_at) AS "$first" FROM (SELECT *, row_number() OVER '
             f'(PARTITION BY {key} ORDER BY received_at NULLS FIRST, id) AS "$rank" '

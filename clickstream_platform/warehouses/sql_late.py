@@ -12,25 +12,31 @@ from clickstream_platform.load.statements import (
     ReopenHours,
 )
 from clickstream_platform.model.streams import LOADS
-from clickstream_platform.warehouses.sql_names import LATE, Sql, SqlNames, conditions_of, interval, moment, where
+from clickstream_platform.warehouses.sql_names import FOUND, LATE, Sql, SqlNames, conditions_of, interval, moment, where
 
 
 class LateSql(SqlNames):
-    """Renders the dedup window. `late` holds (event, id, hour, is_earlier), one row per id and hour that matters."""
+    """Renders the dedup window. `late$` holds (event, id, hour, is_earlier), one row per id and hour that matters."""
 
     def find_late(self, statement: FindLate) -> list[Sql]:
         """Search every table once, in the sort-key range that can match, and keep what decides."""
+        late, found = self.session_table(LATE), self.found_late(statement)
+        return [
+            Sql(f"DROP TABLE IF EXISTS {late}"),
+            Sql(f"CREATE TEMP TABLE {late} AS {found.text}", found.params),
+        ]
+
+    def found_late(self, statement: FindLate) -> Sql:
+        """Return the SELECT of what decides: an earlier hour makes a duplicate here, then later hours keep theirs."""
         searches = [self._search(search, statement) for search in statement.searches]
-        late, hour = self.session_table(LATE), moment(statement.hour.start)
-        # An id of an earlier hour is a duplicate here, and then later hours keep theirs: the earliest hour decides.
-        text = (
-            f"CREATE TEMP TABLE {late} AS SELECT event, id, hour, hour < {hour} AS is_earlier FROM "
+        hour = moment(statement.hour.start)
+        return Sql(
+            f"SELECT event, id, hour, hour < {hour} AS is_earlier FROM "
             "(SELECT event, id, hour, MIN(hour) OVER (PARTITION BY event, id) AS earliest FROM "
             f"({' UNION ALL '.join(search.text for search in searches)}) AS found) AS ranked "
-            f"WHERE hour = earliest OR earliest > {hour}"
+            f"WHERE hour = earliest OR earliest > {hour}",
+            tuple(value for search in searches for value in search.params),
         )
-        params = tuple(value for search in searches for value in search.params)
-        return [Sql(f"DROP TABLE IF EXISTS {late}"), Sql(text, params)]
 
     def _search(self, search: LateSearch, statement: FindLate) -> Sql:
         event = Sql("t.event") if search.event is None else Sql("CAST(? AS VARCHAR(512))", (search.event,))
@@ -54,12 +60,12 @@ class LateSql(SqlNames):
     def delete_later(self, statement: DeleteLater) -> list[Sql]:
         """Delete the found rows of later hours."""
         table = self.table(statement.table)
-        event = Sql("late.event = ?", (statement.event,)) if statement.event else Sql(f"late.event = {table}.event")
+        same = Sql("?", (statement.event,)) if statement.event else Sql(f"{table}.event")
         return [
             Sql(
-                f"DELETE FROM {table} USING {self.session_table(LATE)} AS late WHERE {event.text} "
-                f"AND late.id = {table}.id AND late.hour = {table}.batch_hour AND NOT late.is_earlier",
-                event.params,
+                f"DELETE FROM {table} USING {self.session_table(LATE)} AS {FOUND} WHERE {FOUND}.event = {same.text} "
+                f"AND {FOUND}.id = {table}.id AND {FOUND}.hour = {table}.batch_hour AND NOT {FOUND}.is_earlier",
+                same.params,
             )
         ]
 

@@ -18,7 +18,9 @@ from clickstream_platform.model.schemas import Column
 from clickstream_platform.model.staging import TABLE_COLUMN
 from clickstream_platform.warehouses.identifiers import quote_identifier as quote
 
-LATE = "late"
+# No slug has a `$`: neither the table nor the alias can be mistaken for an event's table.
+LATE = "late$"
+FOUND = quote(LATE)
 
 
 @dataclass(frozen=True, slots=True)

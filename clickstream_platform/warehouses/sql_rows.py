@@ -8,6 +8,7 @@ from clickstream_platform.load.statements import DeleteHour, DeleteLoads, Insert
 from clickstream_platform.model.schemas import LOADS_COLUMNS
 from clickstream_platform.model.streams import LOADS
 from clickstream_platform.warehouses.sql_names import (
+    FOUND,
     LATE,
     Sql,
     SqlNames,
@@ -50,10 +51,10 @@ class RowSql(SqlNames):
     def not_late(self, event: str, staged: str) -> Sql:
         """Return the condition that no earlier hour has the row; an empty event stands for the row's own."""
         late = self.session_table(LATE)
-        same = Sql("late.event = ?", (event,)) if event else Sql(f"late.event = {staged}.event")
+        same = Sql(f"{FOUND}.event = ?", (event,)) if event else Sql(f"{FOUND}.event = {staged}.event")
         return Sql(
-            f"NOT EXISTS (SELECT 1 FROM {late} AS late "
-            f"WHERE {same.text} AND late.id = {staged}.id AND late.is_earlier)",
+            f"NOT EXISTS (SELECT 1 FROM {late} AS {FOUND} "
+            f"WHERE {same.text} AND {FOUND}.id = {staged}.id AND {FOUND}.is_earlier)",
             same.params,
         )
 

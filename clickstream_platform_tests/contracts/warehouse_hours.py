@@ -64,6 +64,17 @@ class WarehouseHoursContract:
             target.load(target.batch(Hour.of(time)).add("seen", [row]).add("pages", [row]).build())
         assert [len(target.read(table)) for table in ("seen", "pages", "tracks")] == [kept] * 3
 
+    def test_events_may_be_called_like_anything_of_the_loaders(self, target: Target) -> None:
+        events = ["late", "s", "t", "pack_0", "pack_1", "merged_users", "touched_users", "fresh", "known", "moved"]
+        for offset in (1, 0):
+            batch = target.batch(HOUR.plus(offset))
+            for event in events:
+                batch.add(event, [{"id": "twice"}, {"id": f"own-{offset}"}])
+            batch.add("identifies", [{"id": "twice", "user_id": "u", "n": offset}])
+            assert target.load(batch.build()).failed == ()
+        assert all(target.ids(event) == ["own-0", "own-1", "twice"] for event in events)
+        assert values(target.read("users"), "id", "n") == [("u", 0)]
+
     def test_the_same_id_in_two_events_is_two_records(self, target: Target) -> None:
         target.load(target.batch().add("seen", [{"id": "a"}]).build())
         target.load(target.batch(HOUR.plus(1)).add("bought", [{"id": "a"}]).build())

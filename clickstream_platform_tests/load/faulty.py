@@ -30,6 +30,10 @@ class FaultyWarehouse:
     outside: tuple[type, ...] = ()
     steps: list[Step] = field(default_factory=list)
 
+    @property
+    def max_json_bytes(self) -> int | None:
+        return self.inner.max_json_bytes
+
     def is_transactional(self, change: SchemaChange) -> bool:
         """See `Warehouse`."""
         return not isinstance(change, self.outside)
@@ -63,6 +67,10 @@ class _FaultySession:
     @property
     def statements(self) -> int:
         return self.inner.statements
+
+    @property
+    def copies(self) -> int:
+        return self.inner.copies
 
     def begin(self) -> None:
         self.warehouse.take("begin")

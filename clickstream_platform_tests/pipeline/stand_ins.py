@@ -98,6 +98,10 @@ class RecordingLoader:
         known = {event: self.ledger.get((customer, hour, event)) for event in digests}
         return {event: entry for event, entry in known.items() if entry and entry.digest == digests[event]}
 
+    @property
+    def max_json_bytes(self) -> int | None:
+        return None
+
     def max_abs_integer(self, table: str, column: str) -> int:
         return 0
 

@@ -9,12 +9,13 @@ import pytest
 from clickstream_platform.load import queries, statements
 from clickstream_platform.warehouses.dialect import Dialect, method_name
 from clickstream_platform.warehouses.duckdb_dialect import DuckDBDialect
+from clickstream_platform.warehouses.redshift_dialect import RedshiftDialect
 
 NAMED = [kind.__name__ for kind in (*get_args(statements.Statement), *get_args(queries.Query))]
 
 
 @pytest.mark.parametrize("name", NAMED)
-@pytest.mark.parametrize("dialect", [DuckDBDialect])
+@pytest.mark.parametrize("dialect", [DuckDBDialect, RedshiftDialect])
 def test_every_statement_is_rendered(dialect: type[Dialect], name: str) -> None:
     assert callable(getattr(dialect, method_name(name)))
 
