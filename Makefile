@@ -18,6 +18,11 @@ BUILD_TOOLS := 'hatchling>=1.27' 'editables>=0.5'
 # The settings of .env, where there is one, for the commands that work with data.
 WITH_SETTINGS := set -a; if [ -f .env ]; then . ./.env; fi; set +a;
 
+# duckdb, or redshift-stand-in: an S3 server and a stand-in for Redshift, started with the command (docs/redshift.md).
+WAREHOUSE ?= duckdb
+$(if $(filter duckdb redshift-stand-in,$(WAREHOUSE)),,$(error WAREHOUSE is duckdb or redshift-stand-in, not $(WAREHOUSE)))
+CLICKSTREAM := $(BIN)/$(if $(filter duckdb,$(WAREHOUSE)),clickstream,python -m clickstream_platform_tests.redshift_stand_in_dev)
+
 # uv would take another environment that happens to be active.
 unexport VIRTUAL_ENV
 
@@ -48,10 +53,10 @@ $(BENCH_SETUP): requirements-bench.lock $(SETUP)
 	@touch $@
 
 demo: setup  ## Generate two customers, load them through Dagster, show the tables; DATA=file.ndjson.gz loads that too
-	@$(WITH_SETTINGS) $(BIN)/clickstream demo $(if $(DATA),--data "$(DATA)") $(if $(CUSTOMER),--customer "$(CUSTOMER)")
+	@$(WITH_SETTINGS) $(CLICKSTREAM) demo $(if $(DATA),--data "$(DATA)") $(if $(CUSTOMER),--customer "$(CUSTOMER)")
 
-dev: setup  ## Start Dagster's web interface and daemon on the same data
-	@$(WITH_SETTINGS) $(BIN)/clickstream dev
+dev: setup  ## Start Dagster's web interface and daemon on the same data; WAREHOUSE=redshift-stand-in (demo too): on that
+	@$(WITH_SETTINGS) $(CLICKSTREAM) $(or $(COMMAND),dev)
 
 test: setup  ## Run the tests (TESTS=path for some of them)
 	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile -m "not e2e" $(TESTS)

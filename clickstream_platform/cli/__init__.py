@@ -10,14 +10,17 @@ import typer
 from clickstream_platform.cli.bench import bench_command
 from clickstream_platform.cli.demo import demo_command
 from clickstream_platform.cli.dev import dev_command
+from clickstream_platform.cli.doctor import doctor_command
 from clickstream_platform.cli.generate import generate_command
 from clickstream_platform.cli.hours import hours_command
 from clickstream_platform.cli.ingest import ingest_command
 from clickstream_platform.cli.load import load_command
 from clickstream_platform.cli.loads import loads_command
+from clickstream_platform.cli.maintain import maintain_command
 from clickstream_platform.cli.quarantine import quarantine_app
 from clickstream_platform.cli.query import query_command
 from clickstream_platform.cli.registry import registry_app
+from clickstream_platform.cli.schema import schema_app
 
 app = typer.Typer(
     name="clickstream",
@@ -33,9 +36,12 @@ app.command("hours")(hours_command)
 app.command("load")(load_command)
 app.command("loads")(loads_command)
 app.command("query")(query_command)
+app.command("doctor")(doctor_command)
+app.command("maintain")(maintain_command)
 app.command("bench")(bench_command)
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(registry_app, name="registry")
+app.add_typer(schema_app, name="schema")
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FOLDER = "demo"
 HOURS = 3
 FILE_CUSTOMER = "mydata"
-SHOWN_EVENTS = 12
+SHOWN_EVENTS, SHOWN_ROWS = 12, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,14 @@ CUSTOMERS = (DemoCustomer("bigshop", 30_000, 24, "ecommerce", 7, 0.0), DemoCusto
 QUERIES = (
     (
         "What bigshop sold, by hour",
-        "SELECT batch_hour AS hour, count(*) AS orders, round(sum(total), 2) AS total "
-        "FROM bigshop.order_completed GROUP BY ALL ORDER BY hour",
+        "SELECT batch_hour AS hour, count(*) AS orders, CAST(sum(total) AS DECIMAL(18, 2)) AS total "
+        "FROM bigshop.order_completed GROUP BY 1 ORDER BY 1",
     ),
     (
         "From viewing to buying, all hours",
         "SELECT event_text AS event, count(*) AS records, count(DISTINCT anonymous_id) AS visitors FROM bigshop.tracks "
         "WHERE event IN ('product_viewed', 'product_added', 'checkout_started', 'order_completed') "
-        "GROUP BY ALL ORDER BY records DESC",
+        "GROUP BY 1 ORDER BY 2 DESC",
     ),
 )
 
@@ -188,12 +188,26 @@ def _show_loads(wiring: Wiring, customer: str) -> None:
 
 
 def _show_queries(wiring: Wiring, console: Console) -> None:
+    for title, sql in QUERIES:
+        columns, rows = _ask(wiring, sql)
+        print_table(columns, rows, title=title)
+        console.print(f'  clickstream query "{sql}"\n', style="dim", markup=False, soft_wrap=True)
+
+
+def _ask(wiring: Wiring, sql: str) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
+    """Ask the warehouse of the first customer."""
+    destination = wiring.registry.get_destination(wiring.registry.get_customer(CUSTOMERS[0].slug).destination)
+    if destination.kind == "redshift":
+        from clickstream_platform.pipeline.redshift_access import connector_of
+        from clickstream_platform.warehouses.redshift_console import open_console
+
+        connector = connector_of(destination)
+        with open_console(connector, connector.destination.place) as redshift:
+            return redshift.query(sql, SHOWN_ROWS)
     from clickstream_platform.warehouses.duckdb_query import run_query
 
-    for title, sql in QUERIES:
-        result = run_query(Path(wiring.settings.duckdb), sql, limit=20)
-        print_table(result.columns, result.rows, title=title)
-        console.print(f'  clickstream query "{sql}"\n', style="dim", markup=False, soft_wrap=True)
+    result = run_query(Path(wiring.settings.duckdb), sql, limit=SHOWN_ROWS)
+    return result.columns, result.rows
 
 
 def _show_quarantine(wiring: Wiring, console: Console, customers: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from dagster.components.utils.defs_state import DefsStateConfig, DefsStateConfig
 from clickstream_platform.defs.customer_assets import build_customer_assets
 from clickstream_platform.defs.customers_sensor import build_customers_sensor
 from clickstream_platform.defs.hours_sensor import build_hours_sensor
+from clickstream_platform.defs.maintenance import build_maintenance
 from clickstream_platform.defs.platform import Platform
 from clickstream_platform.defs.state import DefinitionsState, read_state
 from clickstream_platform.wiring import open_wiring
@@ -44,6 +45,7 @@ def assemble(state: DefinitionsState, platform: Platform | None = None) -> dg.De
     return dg.Definitions(
         assets=[build_customer_assets(customer, state) for customer in state.customers],
         sensors=[build_hours_sensor(state), build_customers_sensor(state)],
+        schedules=build_maintenance(state),
         resources={"platform": platform or Platform()},
         # A process per step costs seconds and buys nothing: there is one step.
         executor=dg.in_process_executor,

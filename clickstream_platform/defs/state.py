@@ -22,6 +22,18 @@ STEPS = (RAW_BATCHES, STAGED_BATCHES, EVENT_TABLES)
 RECONCILIATION = "reconciliation"
 
 
+def dagster_name(text: str) -> str:
+    """Return a slug as a name in Dagster, which limits them to ASCII: itself where it is.
+
+    Any other slug keeps its ASCII part and gets the beginning of its hash.
+    """
+    if _NAME.fullmatch(text):
+        return text
+    ascii_part = re.sub(r"[^A-Za-z0-9_]+", "_", text).strip("_")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+    return f"{ascii_part}_{digest}".lstrip("_")
+
+
 @dataclass(frozen=True, slots=True)
 class CustomerState:
     """One customer as the definitions need it."""
@@ -33,15 +45,8 @@ class CustomerState:
 
     @property
     def name(self) -> str:
-        """The customer in names of groups, ops and asset keys, which Dagster limits to ASCII: the slug where it is.
-
-        Any other slug keeps its ASCII part and gets the beginning of its hash.
-        """
-        if _NAME.fullmatch(self.slug):
-            return self.slug
-        ascii_part = re.sub(r"[^A-Za-z0-9_]+", "_", self.slug).strip("_")
-        digest = hashlib.sha256(self.slug.encode()).hexdigest()[:10]
-        return f"{ascii_part}_{digest}".lstrip("_")
+        """The customer in names of groups, ops and asset keys."""
+        return dagster_name(self.slug)
 
     @property
     def events_name(self) -> str:

@@ -6,15 +6,13 @@ data should become.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import duckdb
 
 from clickstream_platform.gateways.clock import FixedClock
 from clickstream_platform.ingest.ingest import IngestOptions, IngestReport, ingest
@@ -27,39 +25,26 @@ from clickstream_platform.pipeline.customer_hour import CustomerHours, Order
 from clickstream_platform.pipeline.opening import Pipeline
 from clickstream_platform.pipeline.reports import CustomerHourReport, StreamStatus
 from clickstream_platform.quarantine.quarantine import Quarantine, Selection
-from clickstream_platform.registry.entities import Policy
+from clickstream_platform.registry.entities import Destination, Policy
 from clickstream_platform.settings import Settings
 from clickstream_platform.wiring import Wiring
+from clickstream_platform_tests.acceptance.readers import DuckDBReader, Reader, Table
 
 HOUR = Hour.parse("2024-03-10T01")
-# When a row was loaded says nothing about what was loaded.
-LOAD_TIMES = frozenset({"uuid_ts", "run_id", "started_at", "committed_at"})
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table's columns with their types, and its rows without nulls and load times, in an order of their own."""
-
-    types: dict[str, str]
-    rows: tuple[dict[str, Any], ...]
-
-    def column(self, name: str) -> list[Any]:
-        """Return the values of one column, null where a row has none."""
-        return [row.get(name) for row in self.rows]
-
-    def row(self, identity: str) -> dict[str, Any]:
-        """Return the one row with this id."""
-        (found,) = [row for row in self.rows if row.get("id") == identity]
-        return found
+WAREHOUSE_VARIABLE = "CLICKSTREAM_TEST_WAREHOUSE"
+# Which warehouse the suite loads into: duckdb or redshift.
+WAREHOUSE = os.environ.get(WAREHOUSE_VARIABLE, "duckdb")
 
 
 @dataclass
 class Platform:
-    """A platform in a folder of its own; its objects are there or on S3."""
+    """A platform in a folder of its own; its objects are there or on S3, its tables in DuckDB or where it is said."""
 
     home: Path
     object_store_url: str = ""
     s3_endpoint_url: str = ""
+    destination: Destination | None = None
+    reader: Reader | None = None
     reports: list[CustomerHourReport] = field(default_factory=list)
 
     @cached_property
@@ -69,7 +54,24 @@ class Platform:
             home=self.home, object_store_url=self.object_store_url, s3_endpoint_url=self.s3_endpoint_url
         )
         clock = FixedClock(datetime(2026, 11, 22, 9, 20, tzinfo=UTC))
-        return Pipeline(Wiring(settings, clock))
+        wiring = Wiring(settings, clock)
+        if self.destination is not None:
+            wiring.registry.replace_destination(self.destination)
+        return Pipeline(wiring)
+
+    @property
+    def is_redshift(self) -> bool:
+        """Whether the tables are in Redshift."""
+        return self.destination is not None
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return self.reader or DuckDBReader(Path(self.pipeline.settings.duckdb))
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self.pipeline.wiring.close()
+        self._reader.close()
 
     @property
     def _hours(self) -> CustomerHours:
@@ -131,25 +133,11 @@ class Platform:
 
     def tables(self, customer: str) -> dict[str, Table]:
         """Return everything in the customer's schema."""
-        with self._connection() as connection:
-            names = connection.execute(
-                "SELECT table_name FROM duckdb_tables() WHERE schema_name = ? ORDER BY table_name", [customer]
-            ).fetchall()
-            return {name: _read_table(connection, customer, name) for (name,) in names}
+        return self._reader.tables(customer)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the warehouse."""
-        with self._connection() as connection:
-            return connection.execute(sql).fetchall()
-
-    @contextmanager
-    def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        path = Path(self.pipeline.settings.duckdb)
-        if not path.exists():  # nothing was ever loaded
-            yield duckdb.connect()
-            return
-        with duckdb.connect(path, read_only=True) as connection:
-            yield connection
+        return self._reader.query(sql)
 
     def quarantined(self, customer: str) -> list[QuarantinedRecord]:
         """Return the rejected records of the customer, as the command shows them."""
@@ -167,33 +155,3 @@ _NOTHING = Table({}, ())
 
 def _naive(hour: Hour) -> datetime:
     return hour.start.replace(tzinfo=None)
-
-
-def _read_table(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> Table:
-    relation = connection.execute(f'SELECT * FROM "{schema}"."{name}"')
-    described = {column[0]: str(column[1]) for column in relation.description or ()}
-    kept = [column for column in described if column not in LOAD_TIMES]
-    rows = [dict(zip(described, values, strict=True)) for values in relation.fetchall()]
-    cleaned = [{column: row[column] for column in kept if row[column] is not None} for row in rows]
-    return Table({column: described[column] for column in kept}, tuple(sorted(cleaned, key=_order)))
-
-
-def _order(row: dict[str, Any]) -> str:
-    return repr(sorted(row.items(), key=repr))
-
-
-def differences(first: dict[str, Table], second: dict[str, Table], ignored: Iterable[str] = (LOADS,)) -> list[str]:
-    """Return in words how the tables of two customers differ; nothing where they hold the same."""
-    found = []
-    for name in sorted((first.keys() | second.keys()) - set(ignored)):
-        if name not in first or name not in second:
-            found.append(f"{name} is in one only")
-            continue
-        one, other = first[name], second[name]
-        for column in sorted(one.types.keys() | other.types.keys()):
-            if one.types.get(column) != other.types.get(column):
-                found.append(f"{name}.{column}: {one.types.get(column)} and {other.types.get(column)}")
-        missing = [row for row in one.rows if row not in other.rows] if one.rows != other.rows else []
-        if one.rows != other.rows:
-            found.append(f"{name}: {len(one.rows)} and {len(other.rows)} rows, first difference {missing[:1]}")
-    return found

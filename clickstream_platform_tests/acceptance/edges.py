@@ -16,7 +16,9 @@ from isal import igzip
 from clickstream_platform.ingest.routing import Router
 from clickstream_platform.model.records import RejectReason
 from clickstream_platform.model.streams import ACCOUNTS, DISCARDS, LOADS, TRACKS, USERS
-from clickstream_platform_tests.acceptance.driver import HOUR, Platform, Table
+from clickstream_platform.registry.entities import Policy
+from clickstream_platform_tests.acceptance.driver import HOUR, Platform
+from clickstream_platform_tests.acceptance.readers import Table
 from clickstream_platform_tests.shared_data import shared_data
 
 
@@ -34,9 +36,9 @@ def records_of(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines_of(name) if line.strip()]
 
 
-def run(platform: Platform, name: str) -> dict[str, Table]:
+def run(platform: Platform, name: str, policy: Policy | None = None) -> dict[str, Table]:
     """Ingest and load one object for a customer of its own, and return its tables."""
-    customer = platform.add_customer(customer_of(name))
+    customer = platform.add_customer(customer_of(name), policy)
     platform.ingest(customer, data_of(name))
     platform.load(customer)
     return platform.tables(customer)

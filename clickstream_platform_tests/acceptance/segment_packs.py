@@ -20,7 +20,8 @@ from clickstream_platform.transform.inference import infer_column
 from clickstream_platform.transform.kinds import kinds_of
 from clickstream_platform.transform.layout import is_common_column
 from clickstream_platform.transform.records import read_record
-from clickstream_platform_tests.acceptance.driver import HOUR, Platform, Table
+from clickstream_platform_tests.acceptance.driver import HOUR, Platform
+from clickstream_platform_tests.acceptance.readers import Table
 from clickstream_platform_tests.acceptance.segment_cases import OurTable
 
 MANY_TABLES = 50

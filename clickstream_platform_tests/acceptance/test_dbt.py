@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -12,12 +13,14 @@ import pytest
 
 from clickstream_platform.ingest.routing import Router
 from clickstream_platform.model.hours import Hour
-from clickstream_platform_tests.acceptance.driver import HOUR, Platform, Table, differences
+from clickstream_platform_tests.acceptance.driver import HOUR, Platform
+from clickstream_platform_tests.acceptance.readers import Table, differences
 from clickstream_platform_tests.shared_data import needs_shared_data, shared_data
 
 pytestmark = needs_shared_data("4-dbt")
 
 FIRST, SECOND = Hour.parse("2024-05-20T22"), Hour.parse("2024-05-20T23")
+ACME = "acme"
 EXPECTED = ("identifies", "pages", "product_viewed", "tracks")
 
 
@@ -26,31 +29,31 @@ def lines(hour: Hour | None = None) -> list[bytes]:
     return [line for line in found if line and hour in (None, Router(HOUR).route(line)[0].hour)]
 
 
-def load_together(platform: Platform) -> None:
-    platform.ingest("acme", lines())
-    platform.load("acme", FIRST, SECOND)
+def load_together(platform: Platform, customer: str = ACME) -> None:
+    platform.ingest(customer, lines())
+    platform.load(customer, FIRST, SECOND)
 
 
-def load_hour_by_hour(platform: Platform) -> None:
+def load_hour_by_hour(platform: Platform, customer: str = ACME) -> None:
     for hour in (FIRST, SECOND):
-        platform.ingest("acme", lines(hour))
-        platform.load("acme", hour)
+        platform.ingest(customer, lines(hour))
+        platform.load(customer, hour)
 
 
-def load_later_hour_first(platform: Platform) -> None:
+def load_later_hour_first(platform: Platform, customer: str = ACME) -> None:
     for hour in (SECOND, FIRST):
-        platform.ingest("acme", lines(hour))
-        platform.load("acme", hour)
+        platform.ingest(customer, lines(hour))
+        platform.load(customer, hour)
 
 
-def load_as_one_hour(platform: Platform) -> None:
+def load_as_one_hour(platform: Platform, customer: str = ACME) -> None:
     """Load what another producer wrote into one hour, whatever the records say."""
     streams: dict[str, list[bytes]] = {}
     for line in lines():
         streams.setdefault(Router(HOUR).route(line)[0].event, []).append(line)
     for event, found in streams.items():
-        platform.put_raw("acme", event, b"\n".join(found), FIRST)
-    platform.load("acme", FIRST)
+        platform.put_raw(customer, event, b"\n".join(found), FIRST)
+    platform.load(customer, FIRST)
 
 
 WAYS = [load_together, load_hour_by_hour, load_later_hour_first, load_as_one_hour]
@@ -58,9 +61,9 @@ WAYS = [load_together, load_hour_by_hour, load_later_hour_first, load_as_one_hou
 
 @pytest.mark.parametrize("way", WAYS)
 def test_tables_are_those_the_packages_expect(platform: Platform, way: Any) -> None:
-    platform.add_customer("acme")
+    platform.add_customer(ACME)
     way(platform)
-    tables = platform.tables("acme")
+    tables = platform.tables(ACME)
     for name in EXPECTED:
         text = shared_data("4-dbt", "expected", f"table_{name}.csv").read_text()
         expected = list(csv.DictReader(io.StringIO(text)))
@@ -92,24 +95,21 @@ def check_users(tables: dict[str, Table]) -> None:
     assert "anonymous_id" not in tables["users"].types
 
 
-def test_all_ways_end_in_the_same_tables(platform: Platform) -> None:
+def test_all_ways_end_in_the_same_tables(platforms: Callable[[], Platform]) -> None:
     found: list[dict[str, Table]] = []
     for way in WAYS[:3]:
-        home = platform.home / way.__name__
-        home.mkdir()
-        other = Platform(home)
-        with other.pipeline.wiring:
-            other.add_customer("acme")
-            way(other)
-            found.append(other.tables("acme"))
+        platform = platforms()
+        platform.add_customer(ACME)
+        way(platform)
+        found.append(platform.tables(ACME))
     assert differences(found[0], found[1]) == []
     assert differences(found[0], found[2]) == []
 
 
 def test_tables_with_the_objects_in_any_store(any_platform: Platform) -> None:
-    any_platform.add_customer("acme")
+    any_platform.add_customer(ACME)
     load_hour_by_hour(any_platform)
-    tables = any_platform.tables("acme")
+    tables = any_platform.tables(ACME)
     assert {name: len(tables[name].rows) for name in EXPECTED} == {
         "identifies": 1,
         "pages": 6,

@@ -10,7 +10,7 @@ import pytest
 from isal import igzip
 
 from clickstream_platform.model.records import RejectReason
-from clickstream_platform_tests.acceptance.driver import HOUR, Platform, Table
+from clickstream_platform_tests.acceptance.driver import HOUR, Platform
 from clickstream_platform_tests.acceptance.edges import (
     customer_of,
     data_of,
@@ -20,6 +20,7 @@ from clickstream_platform_tests.acceptance.edges import (
     rejected,
     run,
 )
+from clickstream_platform_tests.acceptance.readers import Table
 from clickstream_platform_tests.shared_data import needs_shared_data
 
 pytestmark = needs_shared_data("5-edge-cases")

@@ -11,6 +11,7 @@ from clickstream_platform.model.naming import event_slug, property_column
 from clickstream_platform.model.records import RejectReason
 from clickstream_platform.model.schemas import MAX_COLUMNS
 from clickstream_platform.model.timestamps import parse_timestamp
+from clickstream_platform.registry.entities import Policy
 from clickstream_platform_tests.acceptance.driver import HOUR, Platform
 from clickstream_platform_tests.acceptance.edges import (
     customer_of,
@@ -70,9 +71,11 @@ def test_27_two_thousand_columns(shared: Platform) -> None:
 
 
 def test_28_one_event_with_1700_columns(shared: Platform) -> None:
-    tables = run(shared, "28-one-event-1700-columns.ndjson")
+    # A row of the stand-in has to fit into a page of PostgreSQL: 8,160 bytes, which 1600 numbers do not.
+    limit = 900 if shared.is_redshift else MAX_COLUMNS
+    tables = run(shared, "28-one-event-1700-columns.ndjson", Policy(column_limit=limit))
     assert len(tables["order_completed"].rows) == len(tables["wide_one"].rows) == 1
-    assert len(tables["wide_one"].types) + len({"uuid_ts"}) == MAX_COLUMNS
+    assert len(tables["wide_one"].types) + len({"uuid_ts"}) == limit
     loaded = [column for column in tables["wide_one"].rows[0] if column.startswith("q")]
     assert [reason for _, _, _, reason in discards_of(tables)] == ["column_limit"] * (1700 - len(loaded))
 

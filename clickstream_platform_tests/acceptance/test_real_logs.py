@@ -13,8 +13,9 @@ from isal import igzip
 
 from clickstream_platform.model.naming import event_slug
 from clickstream_platform.model.streams import TRACKS
-from clickstream_platform_tests.acceptance.driver import HOUR, Platform, differences
+from clickstream_platform_tests.acceptance.driver import HOUR, Platform
 from clickstream_platform_tests.acceptance.faithful import missing_values
+from clickstream_platform_tests.acceptance.readers import differences
 from clickstream_platform_tests.shared_data import needs_shared_data, shared_data
 
 pytestmark = needs_shared_data("1-event-logs")

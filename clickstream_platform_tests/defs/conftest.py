@@ -9,7 +9,10 @@ import pytest
 
 from clickstream_platform_tests.defs.stand_ins import Workbench
 
-DAGSTERS_OWN = ("ignore:The `__fields__` attribute is deprecated:pydantic.warnings.PydanticDeprecatedSince20",)
+DAGSTERS_OWN = (
+    "ignore:The `__fields__` attribute is deprecated:pydantic.warnings.PydanticDeprecatedSince20",
+    "ignore:Property .ScheduleDefinition:DeprecationWarning",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

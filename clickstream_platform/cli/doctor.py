@@ -1,0 +1,69 @@
+"""`clickstream doctor`: one screen that says whether this deployment can load hours, and what to do if it can't.
+
+Belongs here: reading options, printing. Does not: checks (`clickstream_platform.doctor`, `defs.doctor`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from clickstream_platform.cli.dev import DAGSTER_FOLDER
+from clickstream_platform.cli.support import JsonOption, handle_errors, print_json, print_table
+
+if TYPE_CHECKING:
+    from clickstream_platform.doctor.findings import Finding
+
+CustomerOption = Annotated[str | None, typer.Option(metavar="SLUG", help="Only this customer's destination.")]
+DagsterOption = Annotated[bool, typer.Option("--dagster/--no-dagster", help="Look at Dagster's instance, too.")]
+
+
+@handle_errors
+def doctor_command(customer: CustomerOption = None, dagster: DagsterOption = True, as_json: JsonOption = False) -> None:
+    """Check settings, object store, registry, Dagster and every destination; exit code 1 when something fails.
+
+    Each destination is tried with a load of one row that is rolled back, in the schema of one of its customers (of the
+    given one with --customer): lock, create, alter, COPY as the destination's role, insert, delete. What remains is
+    what a first load makes, too: the customer's schema with its lock table, or the embedded warehouse's file.
+    """
+    from clickstream_platform.doctor.findings import Status
+
+    console = Console(stderr=True)
+    findings = []
+    with console.status("checking"):
+        findings += list(_findings(customer, with_dagster=dagster))
+    counts = {status.value: sum(each.status is status for each in findings) for status in Status}
+    if as_json:
+        print_json({"healthy": not counts[Status.FAIL.value], "counts": counts, "findings": findings})
+    else:
+        rows = [(each.status.value, each.part, each.check, each.detail, each.remedy) for each in findings]
+        print_table(("", "part", "check", "found", "what to do"), rows)
+        typer.echo(", ".join(f"{number} {status}" for status, number in counts.items() if number))
+    if counts[Status.FAIL.value]:
+        raise typer.Exit(code=1)
+
+
+def _findings(customer: str | None, *, with_dagster: bool) -> Iterator[Finding]:
+    from clickstream_platform import wiring
+    from clickstream_platform.doctor.examination import examine
+    from clickstream_platform.doctor.findings import of_error
+    from clickstream_platform.errors import ConfigurationError
+    from clickstream_platform.settings import load_settings, read_environment
+
+    try:
+        settings = load_settings()
+    except ConfigurationError as error:
+        yield of_error("platform", "settings", error)
+        return
+    with wiring.open_wiring(settings) as opened:
+        yield from examine(opened, customer)
+    if with_dagster:
+        from clickstream_platform.defs.doctor import check_dagster
+
+        own = settings.home.absolute() / DAGSTER_FOLDER
+        named = read_environment("DAGSTER_HOME")
+        yield from check_dagster(Path(named) if named else own)
