@@ -64,12 +64,13 @@ def _table(report: CustomerHourReport, stream: StreamReport) -> dict[str, Any]:
     counts = _counts(stream.counts)
     found: dict[str, Any] = {"dagster/row_count": counts["rows"], **counts}
     if stream.table:
-        found["dagster/table_name"] = f"{report.customer}.{stream.table}"
+        found["dagster/table_name"] = f"{report.schema or report.customer}.{stream.table}"
     if stream.columns:
         found["dagster/column_schema"] = dg.TableSchema([_column(column) for column in stream.columns])
     if stream.manifest:
         found["digest"] = stream.manifest.digest
-    return {**found, "seconds_of_the_batch": _seconds(report, "load")}
+    batch = {"commits_of_the_batch": report.commits, "copies_of_the_batch": report.copies}
+    return {**found, **batch, "seconds_of_the_batch": _seconds(report, "load")}
 
 
 def _counts(counts: StreamCounts | None) -> dict[str, int]:

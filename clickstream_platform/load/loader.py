@@ -44,6 +44,11 @@ class Loader:
         self._retry = retry or RetryPolicy()
 
     @property
+    def schema(self) -> str:
+        """The schema that it loads into."""
+        return self._schema
+
+    @property
     def max_json_bytes(self) -> int | None:
         """The longest text that a JSON column of the warehouse takes as one value; None without a limit."""
         return self._warehouse.max_json_bytes

@@ -65,6 +65,9 @@ class _Batch:
     progress: Progress
     watch: Stopwatch = field(default_factory=Stopwatch)
     reports: dict[str, StreamReport] = field(default_factory=dict)
+    schema: str = ""
+    commits: int = 0
+    copies: int = 0
 
     def fail(self, manifests: Mapping[str, Manifest], error: ClickstreamError) -> None:
         for event, manifest in manifests.items():
@@ -121,9 +124,12 @@ class CustomerHours:
             batch.reports |= {e: StreamReport(e, StreamStatus.FROZEN, m) for e, m in wanted.items()}
         elif wanted:
             with self._open_loader(batch.customer) as loader:
+                batch.schema = loader.schema
                 self._stage_and_load(batch, loader, wanted, goal)
         streams = tuple(batch.reports[event] for event in sorted(batch.reports))
-        report = CustomerHourReport(order.customer, order.hour, streams, batch.watch.seconds)
+        report = CustomerHourReport(
+            order.customer, order.hour, streams, batch.watch.seconds, batch.schema, batch.commits, batch.copies
+        )
         progress(report.summary())
         return report
 
@@ -161,12 +167,15 @@ class CustomerHours:
                 return
             try:
                 with batch.watch.measure("load"):
-                    outcomes = loader.load(staged, run_id=batch.run_id, started_at=started_at).outcomes
+                    report = loader.load(staged, run_id=batch.run_id, started_at=started_at)
             except StaleStagingError:
                 if attempt == MAX_STAGINGS:
                     raise
                 stale = wanted
             else:
+                outcomes = report.outcomes
+                batch.commits += report.commits
+                batch.copies += report.copies
                 batch.reports |= {each.event: _loaded_report(staged, each, wanted[each.event]) for each in outcomes}
                 stale = {
                     each.event: wanted[each.event] for each in outcomes if isinstance(each.error, StaleStagingError)

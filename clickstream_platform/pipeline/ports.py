@@ -141,6 +141,16 @@ class BatchReport(Protocol):
     """What became of a staged batch."""
 
     @property
+    def commits(self) -> int:
+        """Transactions that were committed."""
+        ...
+
+    @property
+    def copies(self) -> int:
+        """Packs that were read: COPY commands, where the warehouse has them."""
+        ...
+
+    @property
     def outcomes(self) -> Sequence[StreamOutcome]:
         """One outcome per event."""
         ...
@@ -148,6 +158,11 @@ class BatchReport(Protocol):
 
 class CustomerLoader(Protocol):
     """Loads staged batches of one customer; `load.loader.Loader` does."""
+
+    @property
+    def schema(self) -> str:
+        """The schema that it loads into."""
+        ...
 
     @property
     def max_json_bytes(self) -> int | None:

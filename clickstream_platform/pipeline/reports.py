@@ -51,12 +51,18 @@ class StreamReport:
 
 @dataclass(frozen=True, slots=True)
 class CustomerHourReport:
-    """One customer-hour. `seconds` are the durations of its steps: freeze, stage, load."""
+    """One customer-hour. `seconds` are the durations of its steps: freeze, stage, load.
+
+    `schema` is where its tables are; `commits` and `copies` (packs read) are what the load needed of the warehouse.
+    """
 
     customer: str
     hour: Hour
     streams: tuple[StreamReport, ...]
     seconds: Mapping[str, float] = field(default_factory=dict)
+    schema: str = ""
+    commits: int = 0
+    copies: int = 0
 
     def having(self, status: StreamStatus) -> Iterator[StreamReport]:
         """Yield the streams with this status."""

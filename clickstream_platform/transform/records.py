@@ -80,6 +80,8 @@ def _check_envelope(record: dict[str, Any], event: str) -> str:
     identity = record.get("messageId")
     if isinstance(identity, int | RawNumber) and not isinstance(identity, bool):
         identity = record["messageId"] = dump_text(identity)
+    elif isinstance(identity, str) and identity.endswith(" "):
+        identity = record["messageId"] = identity.rstrip(" ")  # Redshift takes ids that differ in these for equal
     if not isinstance(identity, str) or not identity.strip() or "\0" in identity:
         raise RejectedRecordError(RejectReason.NO_MESSAGE_ID, f"messageId is {_shown(identity)}")
     if len(identity.encode()) > MAX_MESSAGE_ID_BYTES:

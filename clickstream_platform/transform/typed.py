@@ -29,6 +29,8 @@ ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     ColumnType.VARCHAR: pa.string(),
     ColumnType.JSON: pa.string(),
 }
+MAX_JSON_LEVELS = 1000  # of Redshift's SUPER, the one type with limits
+_BRACKETS = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NUL = "\\u0000"
 _ESCAPE = re.compile(r"\\(?:u0000|.)", re.DOTALL)
 _WITHOUT_NUL = frozenset({ColumnType.VARCHAR, ColumnType.JSON})
@@ -60,12 +62,12 @@ class _Misfit(Exception):  # noqa: N818 - control flow inside this module
 def convert(texts: pa.StringArray, column: Column, max_json_bytes: int | None = None) -> Converted:
     """Return the column's values of JSON texts (null stays null), and a fault for each value that does not fit.
 
-    A JSON column takes values up to `max_json_bytes`.
+    A JSON column takes values up to `max_json_bytes`, and where there is such a limit up to MAX_JSON_LEVELS.
     """
     if texts.null_count == len(texts):
         return Converted(pa.nulls(len(texts), ARROW_TYPES[column.type]))
     limit = max_json_bytes if column.type is ColumnType.JSON else None
-    if limit is None or TextView.of(texts).lengths.max() <= limit:
+    if limit is None or (TextView.of(texts).lengths.max() <= limit and not _may_be_deep(texts)):
         fast = _FAST[column.type](texts)
         if fast is not None and fast.null_count == texts.null_count:
             return Converted(fast)
@@ -85,7 +87,7 @@ def _convert_singly(texts: pa.StringArray, column: Column, limit: int | None) ->
         if value is known:
             try:
                 value = convert_value(text)
-                if limit is not None and len(value.encode()) > limit:
+                if limit is not None and (len(value.encode()) > limit or _levels(value) > MAX_JSON_LEVELS):
                     value = _Misfit(DiscardReason.TOO_LONG)
             except _Misfit as misfit:
                 value = misfit
@@ -102,6 +104,20 @@ def _convert_singly(texts: pa.StringArray, column: Column, limit: int | None) ->
     else:
         result.values = pa.array(values, ARROW_TYPES[column.type])
     return result
+
+
+def _may_be_deep(texts: pa.StringArray) -> bool:
+    brackets = pc.add(pc.count_substring(texts, "["), pc.count_substring(texts, "{"))
+    return bool(pc.max(brackets).as_py() > MAX_JSON_LEVELS)
+
+
+def _levels(text: str) -> int:
+    """Return how deep arrays and objects of JSON text are nested."""
+    level = deepest = 0
+    for bracket in _BRACKETS.findall(text):
+        level += {"[": 1, "{": 1, "]": -1, "}": -1}.get(bracket, 0)
+        deepest = max(deepest, level)
+    return deepest
 
 
 def _fast_bigint(texts: pa.StringArray) -> pa.Array | None:

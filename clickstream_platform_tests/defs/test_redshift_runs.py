@@ -172,6 +172,7 @@ def test_customers_with_other_warehouses_are_loaded_beside_each_other_and_the_me
     with instance_of(wiring) as instance:
         (found,) = materialized(instance, "event_tables").values()
     assert (found["status"], found["dagster/row_count"], found["raw_records"]) == ("loaded", 5, 5)
+    assert (found["commits_of_the_batch"], found["copies_of_the_batch"]) == (1, PACKS)
     assert found["dagster/table_name"] == "acme.sale"
     types = {column.name: column.type for column in found["dagster/column_schema"].columns}
     assert types.items() >= {"id": "varchar(4096)", "tags": "json", "received_at": "timestamp"}.items()

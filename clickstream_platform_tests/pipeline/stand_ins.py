@@ -76,6 +76,8 @@ class RecordedReport:
     """See `load.report.LoadReport`."""
 
     outcomes: list[RecordedOutcome]
+    commits: int = 1
+    copies: int = 1
 
 
 @dataclass
@@ -97,6 +99,10 @@ class RecordingLoader:
     def already_loaded(self, customer: str, hour: Hour, digests: Mapping[str, str]) -> Mapping[str, RecordedEntry]:
         known = {event: self.ledger.get((customer, hour, event)) for event in digests}
         return {event: entry for event, entry in known.items() if entry and entry.digest == digests[event]}
+
+    @property
+    def schema(self) -> str:
+        return ""
 
     @property
     def max_json_bytes(self) -> int | None:

@@ -117,6 +117,11 @@ def test_the_same_id_in_two_streams_is_two_records() -> None:
     assert survivors([chunk, chunk]) == chunk[:2]
 
 
+def test_blanks_at_the_end_of_an_id_make_no_difference() -> None:
+    staged = stage_lines([track("Purchase", identity, {}) for identity in ("a", "a ", "a  ", " a", "b\t", "b")])
+    assert sorted(str(row["id"]) for row in staged.rows("purchase")) == [" a", "a", "b", "b\t"]
+
+
 def test_nothing_to_see() -> None:
     assert SeenRecords().add([]) == []
     kept = SeenRecords().add(shreds_of([(0, "a", 1, "x")], 0))

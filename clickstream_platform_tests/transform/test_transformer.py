@@ -210,6 +210,21 @@ def test_json_longer_than_the_warehouse_takes_is_a_discard() -> None:
     assert discards(staged) == [("sample", "v", text, "json", "too_long", "m1")]
 
 
+@pytest.mark.parametrize("rows", [1, 400])
+def test_json_nested_deeper_than_the_warehouse_takes_is_a_discard(rows: int) -> None:
+    texts = ["[" * 1000 + "]" * 1000, "[" * 1001 + "]" * 1001, "[" + "[]," * 1500 + '"[[["]', '"' + "[" * 1100 + '"']
+    lines = [
+        track("Sample", f"m{number}-{row}", {"v": None}).replace(b"null", text.encode())
+        for number, text in enumerate(texts)
+        for row in range(rows)
+    ]
+    staged = stage_lines(lines, policy=SchemaPolicy(max_json_bytes=65_535))
+    assert {str(row["id"]).partition("-")[0] for row in staged.rows("sample") if row["v"] is None} == {"m1"}
+    assert {(reason, str(identity).partition("-")[0]) for *_, reason, identity in discards(staged)} == {
+        ("too_long", "m1")
+    }
+
+
 def test_discards_tell_where_they_are_from() -> None:
     staged = stage_lines([track("E", "m1", {}, timestamp="no time"), track("E", "m2", {}, receivedAt="whenever")])
     rows = staged.rows("_discards")

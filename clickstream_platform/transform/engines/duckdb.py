@@ -226,6 +226,7 @@ def _has_envelope(
     good &= found.lengths[:, path] <= MAX_MESSAGE_ID_BYTES
     identities = found.column(path)
     good &= ~np.asarray(pc.fill_null(pc.match_substring(identities, "\\"), True)).astype(bool)
+    good &= ~np.asarray(pc.fill_null(pc.ends_with(identities, ' "'), True)).astype(bool)
     start = TextView.of(identities).byte_at(1)  # white space, of which Unicode has more: the single engine looks closer
     good &= (start > ord(" ")) & (start < 0x80)  # others than ASCII begin with 0x80
     if record_type in TABLE_OF_TYPE:
