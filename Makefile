@@ -27,11 +27,11 @@ CLICKSTREAM := $(BIN)/$(if $(filter duckdb,$(WAREHOUSE)),clickstream,python -m c
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-e2e lint format bench lock clean
+.PHONY: help setup demo dev test test-redshift test-e2e lint format bench lock clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-9s %s\n' "$$name" "$$text"; done
+		printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 setup: $(SETUP)  ## Make .venv with exactly the versions of requirements.lock
 
@@ -60,6 +60,10 @@ dev: setup  ## Start Dagster's web interface and daemon on the same data; WAREHO
 
 test: setup  ## Run the tests (TESTS=path for some of them)
 	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile -m "not e2e" $(TESTS)
+
+test-redshift: setup  ## Run the whole acceptance suite with the Redshift stand-in as the warehouse
+	CLICKSTREAM_TEST_WAREHOUSE=redshift $(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile \
+		$(or $(TESTS),clickstream_platform_tests/acceptance)
 
 test-e2e: setup  ## Run the tests with daemon, webserver and browser; they need chromium
 	$(BIN)/python -m pytest -m e2e $(TESTS)

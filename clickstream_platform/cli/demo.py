@@ -196,18 +196,9 @@ def _show_queries(wiring: Wiring, console: Console) -> None:
 
 def _ask(wiring: Wiring, sql: str) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
     """Ask the warehouse of the first customer."""
-    destination = wiring.registry.get_destination(wiring.registry.get_customer(CUSTOMERS[0].slug).destination)
-    if destination.kind == "redshift":
-        from clickstream_platform.pipeline.redshift_access import connector_of
-        from clickstream_platform.warehouses.redshift_console import open_console
+    from clickstream_platform.pipeline.asking import ask
 
-        connector = connector_of(destination)
-        with open_console(connector, connector.destination.place) as redshift:
-            return redshift.query(sql, SHOWN_ROWS)
-    from clickstream_platform.warehouses.duckdb_query import run_query
-
-    result = run_query(Path(wiring.settings.duckdb), sql, limit=SHOWN_ROWS)
-    return result.columns, result.rows
+    return ask(wiring, wiring.registry.get_customer(CUSTOMERS[0].slug).destination, sql, SHOWN_ROWS)
 
 
 def _show_quarantine(wiring: Wiring, console: Console, customers: Sequence[str]) -> None:

@@ -13,8 +13,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+from redshift_connector.cursor import Cursor
+
 from clickstream_platform.gateways.stores import open_object_store
 from clickstream_platform.model.staging import StagedBatch
+from clickstream_platform.warehouses.redshift import RedshiftSession
+from clickstream_platform.warehouses.sql_names import Sql
 from clickstream_platform_tests.redshift_target import redshift_target
 from clickstream_platform_tests.targets import Target
 
@@ -22,8 +27,10 @@ BATCH_FILE, DEATHS_FILE = "batch.json", "deaths.json"
 MAX_STATEMENTS = 200
 
 
-def die_in_every_way(folder: Path, settings: dict[str, str], secret: str, bucket: str, endpoint: str) -> None:
-    """Load the batch again and again; write how many rows `_loads` had after each death."""
+def die_in_every_way(
+    folder: Path, settings: dict[str, str], secret: str, bucket: str, endpoint: str, when: str
+) -> None:
+    """Load the batch again and again, dying `before` or `after` a statement; write what the tables had each time."""
     batch = StagedBatch.from_json((folder / BATCH_FILE).read_bytes())
 
     def target(log: Callable[[str, Sequence[Any]], None] | None = None) -> Target:
@@ -34,7 +41,11 @@ def die_in_every_way(folder: Path, settings: dict[str, str], secret: str, bucket
     for number in range(1, MAX_STATEMENTS):
         child = os.fork()
         if not child:
-            target(_killer(number)).load(batch)
+            if when == "before":
+                target(_killer(number)).load(batch)
+            else:
+                _die_behind(number)
+                target().load(batch)
             os._exit(0)
         if os.waitpid(child, 0)[1] == 0:
             break
@@ -56,5 +67,20 @@ def _killer(dies_at: int) -> Callable[[str, Sequence[Any]], None]:
     return log
 
 
+def _die_behind(dies_at: int) -> None:
+    """Have the process killed when the statement of this number is done and nobody has heard of it yet."""
+    send, done = RedshiftSession._send, 0
+
+    def send_and_die(session: RedshiftSession, sql: Sql) -> Cursor:
+        nonlocal done
+        cursor = send(session, sql)
+        done += 1
+        if done == dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return cursor
+
+    pytest.MonkeyPatch().setattr(RedshiftSession, "_send", send_and_die)  # nobody undoes it: the process dies
+
+
 if __name__ == "__main__":
-    die_in_every_way(Path(sys.argv[1]), json.loads(sys.argv[2]), *sys.argv[3:6])
+    die_in_every_way(Path(sys.argv[1]), json.loads(sys.argv[2]), *sys.argv[3:7])
