@@ -46,6 +46,13 @@ class WarehouseUnavailableError(RetryableError):
     """The warehouse refused the connection, dropped it, or another writer holds it."""
 
 
+class StatementStoppedError(WarehouseUnavailableError):
+    """The warehouse stopped a statement: a limit of time or memory, a rule, a person.
+
+    If it does so again, the stream that the statement was for is at fault, and no other.
+    """
+
+
 class StaleStagingError(RetryableError):
     """The target table changed since the rows were staged; stage the stream-hour again."""
 

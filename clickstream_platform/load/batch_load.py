@@ -11,7 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from clickstream_platform.errors import ClickstreamError, RetryableError, StaleStagingError, TerminalError
+from clickstream_platform.errors import (
+    ClickstreamError,
+    RetryableError,
+    StaleStagingError,
+    StatementStoppedError,
+    TerminalError,
+)
 from clickstream_platform.load.hour_load import HourLoad, LoadStamp, packs_of, stage_packs
 from clickstream_platform.load.ledger import LedgerRow, read_event_sums
 from clickstream_platform.load.plan import PLATFORM_TABLES, LoadPlan, plan_load
@@ -62,6 +68,7 @@ class BatchLoad:
     statements: int = 0
     copies: int = 0
     _outcomes: dict[str, LoadOutcome] = field(default_factory=dict)
+    _current: str | None = None  # the event that the last statement was for
 
     def run(self) -> tuple[LoadOutcome, ...]:
         """Load all streams; return their outcomes in order. Raises WarehouseUnavailableError before any was loaded."""
@@ -74,7 +81,7 @@ class BatchLoad:
         """Load in one transaction; return the streams that must be tried on their own."""
         apart: list[StagedStream] = []
         while streams:
-            failure = self.tools.retry.call(lambda together=tuple(streams): self._in_new_session(together))  # type: ignore[misc]
+            failure = self._try_together(tuple(streams))
             if failure is None:
                 break
             if len(self.batch.streams) == 1:
@@ -85,6 +92,14 @@ class BatchLoad:
             apart.extend(stream for stream in streams if stream.event == failure.event)
             streams = [stream for stream in streams if stream.event != failure.event]
         return apart
+
+    def _try_together(self, streams: Sequence[StagedStream]) -> _Failure | None:
+        try:
+            return self.tools.retry.call(lambda: self._in_new_session(streams))
+        except StatementStoppedError as error:
+            if self._current is None:
+                raise
+            return _Failure(error, self._current)
 
     def _load_singly(self, streams: Sequence[StagedStream]) -> None:
         """Give each stream a transaction of its own; whatever happens to one is its own outcome."""
@@ -105,7 +120,10 @@ class BatchLoad:
             staged: dict[int, _Failure | None] = {}
             while remaining:
                 stream = remaining[0]
-                failure = self._stage(session, stream, staged) or self._transaction(session, [stream], staged)
+                try:
+                    failure = self._stage(session, stream, staged) or self._transaction(session, [stream], staged)
+                except StatementStoppedError as error:
+                    failure = _Failure(error)
                 if failure is not None:
                     self._note_failure(stream.event, failure.error)
                 del remaining[0]
@@ -128,6 +146,7 @@ class BatchLoad:
     ) -> _Failure | None:
         """Load some streams in one transaction; roll back and return the failure if it can't be."""
         load: HourLoad | None = None
+        self._current = None
         try:
             session.begin()
             plan = self._plan(session, streams)
@@ -139,8 +158,10 @@ class BatchLoad:
                 session.commit()
                 self.commits += 1
         except _LASTING as error:
-            return _Failure(error, load.current if load is not None else None)
+            return _Failure(error, load.current if load is not None else self._current)
         finally:
+            if load is not None:
+                self._current = load.current
             session.rollback()
         for event, reason in plan.refused.items():
             self._note_failure(event, reason)
@@ -155,8 +176,11 @@ class BatchLoad:
         if not outside:
             return plan
         session.rollback()
+        events = {stream.event for stream in streams}
         for change in outside:
+            self._current = change.table if change.table in events else None
             apply_change(session, plan, change)
+        self._current = None
         session.begin()
         return self._read_and_plan(session, streams)
 

@@ -49,6 +49,11 @@ class Loader:
         return self._schema
 
     @property
+    def max_columns(self) -> int:
+        """The most columns that a table of the warehouse may have."""
+        return self._warehouse.max_columns
+
+    @property
     def max_json_bytes(self) -> int | None:
         """The longest text that a JSON column of the warehouse takes as one value; None without a limit."""
         return self._warehouse.max_json_bytes

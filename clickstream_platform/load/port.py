@@ -76,6 +76,11 @@ class Warehouse(Protocol):
         ...
 
     @property
+    def max_columns(self) -> int:
+        """The most columns that a table may have, those that a change needs for a while not among them."""
+        ...
+
+    @property
     def max_json_bytes(self) -> int | None:
         """The longest text that a JSON column takes as one value; None without a limit."""
         ...

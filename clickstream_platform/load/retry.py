@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from clickstream_platform.errors import ObjectStoreUnavailableError, WarehouseUnavailableError
+from clickstream_platform.errors import ObjectStoreUnavailableError, StatementStoppedError, WarehouseUnavailableError
 
 T = TypeVar("T")
 # Not StaleStagingError: the caller must stage again, so waiting here would be in vain.
@@ -20,7 +20,10 @@ _PASSING = (WarehouseUnavailableError, ObjectStoreUnavailableError)
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Up to `attempts` tries; before each but the first a random pause, whose bound doubles every time."""
+    """Up to `attempts` tries; before each but the first a random pause, whose bound doubles every time.
+
+    A statement that was stopped gets one more try: it may have run for an hour each time.
+    """
 
     attempts: int = 5
     first_pause_seconds: float = 0.5
@@ -33,7 +36,9 @@ class RetryPolicy:
         for attempt in range(self.attempts - 1):
             try:
                 return action()
-            except _PASSING:
+            except _PASSING as error:
+                if isinstance(error, StatementStoppedError) and attempt:
+                    raise
                 # Full jitter: writers that collided once must not meet again at the same moment.
                 longest = min(self.first_pause_seconds * 2**attempt, self.longest_pause_seconds)
                 self.sleep(longest * self.jitter())

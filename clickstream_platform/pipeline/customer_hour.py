@@ -188,7 +188,7 @@ class CustomerHours:
     def _stage(self, batch: _Batch, loader: CustomerLoader, wanted: Mapping[str, Manifest]) -> StagedBatch:
         customer, policy = batch.customer.slug, batch.customer.policy
         states = loader.table_states(customer, batch.hour, tuple(wanted))
-        rules = SchemaPolicy(policy.schema_mode, policy.column_limit, loader.max_json_bytes)
+        rules = SchemaPolicy(policy.schema_mode, min(policy.column_limit, loader.max_columns), loader.max_json_bytes)
         staged = self._stager.stage(customer, batch.hour, wanted, states, rules, loader.max_abs_integer)
         rows = sum(stream.counts.rows for stream in staged.streams)
         batch.progress(f"{customer} {batch.hour}: staged {rows} rows of {len(wanted)} events")

@@ -165,6 +165,11 @@ class CustomerLoader(Protocol):
         ...
 
     @property
+    def max_columns(self) -> int:
+        """The most columns that a table may have."""
+        ...
+
+    @property
     def max_json_bytes(self) -> int | None:
         """The longest text that a JSON column takes as one value; None without a limit."""
         ...

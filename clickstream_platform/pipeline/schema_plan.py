@@ -146,7 +146,8 @@ class SchemaPlanner:
 
     def _stage(self, hour: Hour, wanted: Mapping[str, Manifest]) -> Forecast:
         policy = self.customer.policy
-        rules = SchemaPolicy(policy.schema_mode, policy.column_limit)
+        limit = min(policy.column_limit, self.forecaster.warehouse.max_columns)
+        rules = SchemaPolicy(policy.schema_mode, limit, self.forecaster.warehouse.max_json_bytes)
         states = self.forecaster.table_states(hour, tuple(wanted))
         integers = self.forecaster.max_abs_integer
         return self.forecaster.forecast(self.stager.stage(self.customer.slug, hour, wanted, states, rules, integers))

@@ -24,6 +24,7 @@ import duckdb
 from clickstream_platform.load.port import Columns, Session
 from clickstream_platform.load.queries import Query
 from clickstream_platform.load.statements import SchemaChange, StagePack, Statement
+from clickstream_platform.model.schemas import MAX_COLUMNS
 from clickstream_platform.warehouses.duckdb_dialect import DuckDBDialect
 from clickstream_platform.warehouses.duckdb_errors import explain, is_held, unavailable
 from clickstream_platform.warehouses.sql_names import Sql
@@ -90,6 +91,11 @@ class DuckDBWarehouse:
     def is_transactional(change: SchemaChange) -> bool:
         """See `load.port.Warehouse`: always."""
         return DuckDBDialect.is_transactional(change)
+
+    @property
+    def max_columns(self) -> int:
+        """See `load.port.Warehouse`: the platform's own limit."""
+        return MAX_COLUMNS
 
     @property
     def max_json_bytes(self) -> None:

@@ -31,7 +31,7 @@ from clickstream_platform.load.statements import (
     Statement,
     WidenVarchar,
 )
-from clickstream_platform.model.schemas import MAX_VARCHAR_BYTES
+from clickstream_platform.model.schemas import MAX_COLUMNS, MAX_VARCHAR_BYTES
 from clickstream_platform.warehouses.redshift_copy import Manifests, copy_statement
 from clickstream_platform.warehouses.redshift_dialect import LOCK_TABLE, RedshiftDialect
 from clickstream_platform.warehouses.redshift_errors import (
@@ -72,6 +72,11 @@ class RedshiftWarehouse:
     def is_transactional(change: SchemaChange) -> bool:
         """See `load.port.Warehouse`: all but lengthening a VARCHAR."""
         return RedshiftDialect.is_transactional(change)
+
+    @property
+    def max_columns(self) -> int:
+        """See `load.port.Warehouse`: one of Redshift's is free for widening another by add, copy and swap."""
+        return MAX_COLUMNS - 1
 
     @property
     def max_json_bytes(self) -> int:
@@ -233,6 +238,9 @@ class RedshiftSession:
 
     def _widen(self, statement: WidenVarchar) -> int:
         """Lengthen a VARCHAR outside a transaction; a column that somebody else has lengthened meanwhile is done."""
+        known = self.columns([statement.table]).get(statement.table, {}).get(statement.column.name)
+        if known is not None and known.length >= statement.column.length:
+            return 0  # TYPE would make it shorter again
         (sql,) = self._dialect.widen_varchar(statement)
         try:
             self._send(sql)

@@ -31,6 +31,10 @@ class FaultyWarehouse:
     steps: list[Step] = field(default_factory=list)
 
     @property
+    def max_columns(self) -> int:
+        return self.inner.max_columns
+
+    @property
     def max_json_bytes(self) -> int | None:
         return self.inner.max_json_bytes
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clickstream_platform.errors import LoadError, StaleStagingError, WarehouseUnavailableError
+from clickstream_platform.errors import LoadError, StaleStagingError, StatementStoppedError, WarehouseUnavailableError
 from clickstream_platform.load.batch_load import MAX_SET_APART
 from clickstream_platform.load.reconcile import reconcile
 from clickstream_platform.load.report import LoadReport
@@ -160,6 +160,37 @@ def test_a_connection_lost_stream_by_stream_keeps_what_was_loaded(target: Target
     again = target.load(batch)
     assert (again.commits, len(list(again.having(again.outcomes[-1].status)))) == (1, 3)
     check_loaded(target, again)
+
+
+def test_a_stream_whose_statement_is_stopped_every_time_holds_back_no_other(target: Target) -> None:
+    stopped = StatementStoppedError("running an INSERT", cause="its time limit", remedy="Raise it.")
+    faulty(target).fault = fails(writes("event_3"), stopped)
+    report = target.load(batch_of(target, *EVENTS))
+    assert report.commits == 1
+    assert faulty(target).names().count("begin") == 4  # twice together, together without it, it alone
+    faulty(target).fault = lambda _: None
+    check_loaded(target, report, "event_3")
+    assert report.failed[0].error is stopped
+
+
+def test_a_statement_stopped_once_is_tried_again(target: Target) -> None:
+    stopped = StatementStoppedError("running an INSERT", cause="a person", remedy="Ask them.")
+    faulty(target).fault = fails(writes("event_3"), stopped, times=1)
+    report = target.load(batch_of(target, *EVENTS))
+    assert report.commits == 1
+    check_loaded(target, report)
+
+
+def test_a_change_outside_the_transaction_that_is_refused_costs_one_more_transaction(target: Target) -> None:
+    target.load(batch_of(target, *EVENTS))
+    faulty(target).outside = (AddColumn,)
+    faulty(target).fault = fails(lambda step: isinstance(step, AddColumn) and step.table == "event_3", refused())
+    batch = target.batch()
+    for event in EVENTS:
+        batch.add(event, [{"id": "a", "context_os": "BSD"}])
+    report = target.load(batch.build())
+    assert report.commits == 1
+    assert [outcome.event for outcome in report.failed] == ["event_3"]
 
 
 def test_stale_rows_are_not_tried_again(target: Target) -> None:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from clickstream_platform.errors import ClickstreamError, LoadError, ObjectStoreUnavailableError, StaleStagingError
+from clickstream_platform.errors import (
+    ClickstreamError,
+    LoadError,
+    ObjectStoreUnavailableError,
+    StaleStagingError,
+    StatementStoppedError,
+)
 from clickstream_platform.load.retry import RetryPolicy
 
 
@@ -29,6 +35,14 @@ def test_pauses_grow_up_to_the_longest_and_are_cut_by_chance() -> None:
     )
     assert call(policy, [passing() for _ in range(4)]) == "done"
     assert pauses == [0, 4, 4, 9]
+
+
+def test_a_statement_that_was_stopped_is_tried_once_more_only() -> None:
+    stopped = [StatementStoppedError("running", cause="its time limit", remedy="Raise it.") for _ in range(3)]
+    last = stopped[1]
+    with pytest.raises(StatementStoppedError) as raised:
+        call(RetryPolicy(5, sleep=lambda _: None), list(stopped))
+    assert raised.value is last
 
 
 def test_the_last_error_is_raised() -> None:

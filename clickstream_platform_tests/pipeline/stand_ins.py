@@ -105,6 +105,10 @@ class RecordingLoader:
         return ""
 
     @property
+    def max_columns(self) -> int:
+        return 1600
+
+    @property
     def max_json_bytes(self) -> int | None:
         return None
 

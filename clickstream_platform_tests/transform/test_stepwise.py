@@ -68,7 +68,16 @@ def _is_json(text: bytes) -> bool:
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        return "infinity" in str(error)
+        return "infinity" in str(error) and _is_json_beyond_double(text)
+    return True
+
+
+def _is_json_beyond_double(text: bytes) -> bool:
+    """Ask the json module about what orjson did not read to its end."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
     return True
 
 
