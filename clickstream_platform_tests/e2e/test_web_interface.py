@@ -72,7 +72,10 @@ def test_partitions_have_an_exact_status(stack: Stack, page: Page, tmp_path: Pat
     query = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
       partitionStats { numMaterialized numFailed } } } }"""
     stats = stack.ask(query, key={"path": ["tinyapp", "event_tables"]})["assetNodeOrError"]["partitionStats"]
-    assert stats == {"numMaterialized": 3 * 6, "numFailed": 0}
+    # Which streams there are depends on the hour of the demonstration; one without records in an hour has zero rows.
+    events = {row["event"] for row in orjson.loads(stack.run("loads", "--customer", "tinyapp", "--json"))}
+    assert stats == {"numMaterialized": 3 * len(events), "numFailed": 0}
+    assert len(events) >= 6
     page.goto(f"{stack.url}/assets/bigshop/event_tables?view=partitions")
     expect(page.get_by_text("product_viewed").first).to_be_visible(timeout=60_000)
     assert keep_picture(page, "partitions", tmp_path).stat().st_size > 10_000
