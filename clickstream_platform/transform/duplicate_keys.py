@@ -26,7 +26,7 @@ def may_repeat_keys(line: bytes, value: Any) -> bool:  # noqa: ANN401 - any JSON
 def lost_members(line: bytes) -> list[tuple[Path, str]]:
     """Return path and JSON text of each member that a later one of the same key replaces with something else.
 
-    What lies in an array has the path of the array.
+    A null is no value. What lies in an array has the path of the array.
     """
     lost: list[tuple[Path, str]] = []
     waiting: list[tuple[Path, bool, Any]] = [((), False, parse_members(line))]
@@ -38,7 +38,7 @@ def lost_members(line: bytes) -> list[tuple[Path, str]]:
                 place = path if in_array else (*path, key)
                 if member is last[key]:
                     waiting.append((place, in_array, member))
-                elif (text := dump_members(member)) != dump_members(last[key]):
+                elif member is not None and (text := dump_members(member)) != dump_members(last[key]):
                     lost.append((place, text))
         elif type(value) is list:
             waiting.extend((path, True, member) for member in value)
