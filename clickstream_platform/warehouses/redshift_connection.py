@@ -16,9 +16,9 @@ import redshift_connector
 from redshift_connector.core import Connection
 from redshift_connector.error import InterfaceError
 
-from clickstream_platform.errors import ConfigurationError
+from clickstream_platform.errors import ClickstreamError, ConfigurationError
 from clickstream_platform.warehouses.redshift_destination import RedshiftDestination
-from clickstream_platform.warehouses.redshift_errors import explain
+from clickstream_platform.warehouses.redshift_errors import REFUSED_LOGIN, explain, fault_of
 
 # At DEBUG the driver writes every value that it sends or reads into the log.
 logging.getLogger("redshift_connector").setLevel(logging.INFO)
@@ -54,6 +54,10 @@ class Login(Protocol):
         """The endpoint's port."""
         ...
 
+    def forget(self) -> None:
+        """Make sure that the next one who asks gets another login: the database refused this one."""
+        ...
+
 
 class IamLogin(Protocol):
     """Gets a login from IAM."""
@@ -87,19 +91,28 @@ class Connector:
 
         Raises WarehouseUnavailableError when waiting may help and ConfigurationError when it doesn't.
         """
-        options = self._options()
-        try:
-            connection = redshift_connector.connect(**options)
-        except Exception as error:  # noqa: BLE001 (the driver passes on what sockets, TLS and boto3 raise)
-            harmless = _harmless(error, options)
-            raise explain(harmless, "opening a connection", self.destination.place) from harmless
+        connection = self._open()
+        if isinstance(connection, ClickstreamError):
+            # Without the driver's error as its cause: the variables of its frames have the password.
+            raise connection
         connection.autocommit = True
         # The driver's one timeout is that of connecting and of waiting for an answer; these differ by hours.
         connection._usock.settimeout(self.destination.statement_timeout_seconds + _READ_MARGIN_SECONDS)
         self._set_up(connection)
         return connection
 
-    def _options(self) -> dict[str, Any]:
+    def _open(self) -> Connection | ClickstreamError:
+        """Return a connection, or the error for the caller to raise, who has no password among its variables."""
+        login = self._iam_login() if self.destination.auth != "password" else None
+        options = self._options(login)
+        try:
+            return redshift_connector.connect(**options)
+        except Exception as error:  # noqa: BLE001 (the driver passes on what sockets, TLS and boto3 raise)
+            if login is not None and fault_of(error).code in REFUSED_LOGIN:
+                login.forget()
+            return explain(_harmless(error, options), "opening a connection", self.destination.place)
+
+    def _options(self, login: Login | None) -> dict[str, Any]:
         destination = self.destination
         options: dict[str, Any] = {
             "database": destination.database,
@@ -115,12 +128,13 @@ class Connector:
         }
         if destination.tls != "disable":
             options["sslmode"] = destination.tls
-        return options | (self._password_options() if destination.auth == "password" else self._iam_options())
+        return options | (self._password_options() if login is None else self._iam_options(login))
 
     def _password_options(self) -> dict[str, Any]:
         destination = self.destination
         user, password = read_login(self.resolve_secret(destination.secret_reference), destination.user)
         if not user:
+            del password
             raise ConfigurationError(
                 "opening a connection",
                 where=destination.place,
@@ -129,9 +143,9 @@ class Connector:
             )
         return {"host": destination.host, "port": destination.port, "user": user, "password": password}
 
-    def _iam_options(self) -> dict[str, Any]:
+    def _iam_login(self) -> Login:
         destination = self.destination
-        login = self.iam_login(
+        return self.iam_login(
             database=destination.database,
             region=destination.region,
             cluster=destination.cluster,
@@ -141,6 +155,9 @@ class Connector:
             external_id=destination.external_id,
             with_endpoint=not destination.host,
         )
+
+    def _iam_options(self, login: Login) -> dict[str, Any]:
+        destination = self.destination
         host, port = (destination.host, destination.port) if destination.host else (login.host, login.port)
         return {"host": host, "port": port, "user": login.user, "password": login.password}
 
@@ -170,6 +187,7 @@ def read_login(secret: str, user: str) -> tuple[str, str]:
         content = None
     if isinstance(content, dict):
         if not isinstance(content.get("password"), str):
+            del secret, content
             raise ConfigurationError(
                 "reading a secret",
                 cause="it is JSON without a text `password`",

@@ -15,7 +15,13 @@ from dataclasses import dataclass
 
 from redshift_connector.error import Error, OperationalError
 
-from clickstream_platform.errors import ClickstreamError, ConfigurationError, LoadError, WarehouseUnavailableError
+from clickstream_platform.errors import (
+    ClickstreamError,
+    ConfigurationError,
+    LoadError,
+    StatementStoppedError,
+    WarehouseUnavailableError,
+)
 
 _LONGEST_CAUSE = 500  # characters
 # What the driver raises when the other side is gone: in the middle of a message it trips over the missing bytes.
@@ -25,6 +31,7 @@ MISSING_TABLE, MISSING_SCHEMA = "42P01", "3F000"
 ALREADY_THERE = frozenset({"42P06", "42P07", "23505"})
 NOT_IN_A_TRANSACTION = "25001"
 
+_STOPPED = frozenset({"57014", "53200"})  # the statement itself may be at fault
 _PASSING_CODES = {
     "40001": "another transaction was quicker",
     "40P01": "two transactions waited for each other, and this one was given up",
@@ -37,13 +44,43 @@ _PASSING_CODES = {
     "53200": "the cluster has no memory left at the moment",
     NOT_IN_A_TRANSACTION: "the table changed between planning and loading",
 }
-# Of the server: in words that no value of a customer, quoted in a message, has by chance.
+# COPY of Parquet runs through Spectrum, which tells S3's and KMS's reasons in its own words. Nothing but the words here
+# may stand before a reason.
+_SPECTRUM = (
+    r"^(S3 ?Query Exception|Spectrum Scan Error|S3ServiceException|Problem reading manifest file|(AWS ?)?KMS)"
+    r"(S3 ?Query Exception|Spectrum Scan Error|S3ServiceException|AmazonS3Exception|"
+    r"Task failed due to an internal error|HTTP response|Amazon|AWS|KMS|S3|Fetch|Execute|"
+    r"context|message|error|status|code|150\d\d|8001|[\s.,:;()-])*"
+)
+# Of the server. Each is matched from the message's first word and skips no free text: an error may quote a customer's
+# value, and no value may make it look passing.
 _PASSING_TEXTS = (
-    (r"\b1023\b.*serializable|serializable isolation violation", "another transaction was quicker (error 1023)"),
-    (r"^1018\b.*relation", "another transaction dropped or swapped a table (error 1018)"),
-    (r"s3serviceexception:.*(slowdown|reduce your request rate|status 50[03]\b)", "S3 throttles"),
-    (r"^(query|wlm query) .*(queue|concurrency limit)", "the queue of the cluster is full"),
-    (r"(cluster|workgroup) is .*(restart|resiz|paus|resum|maint)", "the cluster is being changed"),
+    (r"^(1023[\s:.-]{0,3})?serializable isolation violation", "another transaction was quicker (error 1023)"),
+    (r"^1018[\s:.-]{0,3}relation\b", "another transaction dropped or swapped a table (error 1018)"),
+    (r"^could not complete because of conflict with concurrent transaction", "another transaction changed it too"),
+    (r"^could not open relation with OID \d+", "another transaction dropped or swapped a table"),
+    (r"^cache lookup failed for relation\b", "another transaction dropped or swapped a table"),
+    (r"^tuple concurrently (updated|deleted)", "another transaction changed it too"),
+    (_SPECTRUM + r"(code|status)[\s:]+50[03]\b", "S3 throttles or has a fault"),
+    # Between the name and the status is S3's own sentence, which has no comma and quotes nothing.
+    (_SPECTRUM + r"(?<=exception:)[\w .]{0,80},\s?status 50[03]\b", "S3 throttles or has a fault"),
+    (
+        _SPECTRUM + r"(slow ?down\b|(please )?reduce your request rate|speed limit exceeded|access throttled|"
+        r"rate exceeded|throttling|you have exceeded the rate)",
+        "S3 throttles, or KMS for it",
+    ),
+    (
+        _SPECTRUM + r"((connection failed, )?retries exceeded|we encountered an internal error|service unavailable|"
+        r"boost::thread_resource_error)",
+        "reading from S3 took too long or met a fault of its own",
+    ),
+    (r"^timed out waiting\b", "the cluster did not come to it in time"),
+    (r"^(query|statement) (\(?\d+\)? )?cancell?ed by WLM abort action", "a WLM rule stopped it"),
+    (r"^(wlm )?query (\(\d+\) )?[a-z ]{0,60}\b(queue|concurrency limit)", "the queue of the cluster is full"),
+    (
+        r"^(\w+ ){0,3}(cluster|workgroup) is ([a-z]+ ){0,4}(restart|resiz|paus|resum|maint)",
+        "the cluster is being changed",
+    ),
 )
 # Of the driver and the network: they have no code, and quote nothing.
 _LOST_TEXTS = (
@@ -51,7 +88,8 @@ _LOST_TEXTS = (
     r"connection (was )?(closed|reset|refused|aborted|timed? ?out|is closed)|broken ?pipe|server socket closed|"
     r"communication error|terminating connection|could not (connect|translate)|endpoint.*(connect|timeout)"
 )
-_NO_ENTRY = {"28000", "28P01", "3D000"}
+REFUSED_LOGIN = frozenset({"28000", "28P01"})
+_NO_ENTRY = REFUSED_LOGIN | {"3D000"}
 _NO_ENTRY_TEXTS = (
     r"authentication failed|access ?denied|not authorized|unable to locate credentials|cluster ?not ?found|"
     r"certificate|server refuses ssl|hostname|expiredtoken|invalid ?client ?token|resourcenotfound"
@@ -97,7 +135,8 @@ def explain(error: BaseException, text: str, where: str) -> ClickstreamError:
     reason = _why_passing(error, fault)
     if reason is not None:
         remedy = f"{reason[:1].upper()}{reason[1:]}; it is tried again."
-        return WarehouseUnavailableError(failed, where=where, cause=cause, remedy=remedy)
+        kind = StatementStoppedError if fault.code in _STOPPED else WarehouseUnavailableError
+        return kind(failed, where=where, cause=cause, remedy=remedy)
     if fault.code in _NO_ENTRY or failed == text or _is_no_entry(fault):
         remedy = "Check the destination's settings, its secret and the rights of this process."
         return ConfigurationError(failed, where=where, cause=cause, remedy=remedy)

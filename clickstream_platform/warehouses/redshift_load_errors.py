@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -20,12 +20,17 @@ from clickstream_platform.warehouses.sql_names import Sql
 Ask = Callable[[Sql], list[tuple[Any, ...]]]
 
 LAST_COPY = Sql("SELECT pg_last_copy_id()")
-_SOURCES = (
+# Both also ask for this session: the two tables may count queries differently, and another COPY may have the number.
+_WHOLE_REASON = (
     "SELECT file_name, column_name, column_type, column_length, NULL, error_code, error_message "
-    "FROM sys_load_error_detail WHERE query_id = ? ORDER BY start_time LIMIT 1",
-    # Not in Serverless, and the only one with the value.
+    "FROM sys_load_error_detail WHERE query_id = ? AND session_id = pg_backend_pid() "
+    "ORDER BY start_time, file_name, line_number LIMIT 1"
+)
+# Not in Serverless; the only one with the value, while its reason is cut short.
+_WITH_VALUE = (
     "SELECT filename, colname, type, col_length, raw_field_value, err_code, err_reason "
-    "FROM stl_load_errors WHERE query = ? ORDER BY starttime LIMIT 1",
+    "FROM stl_load_errors WHERE query = ? AND session = pg_backend_pid() "
+    "ORDER BY starttime, filename, line_number LIMIT 1"
 )
 _QUERY_IN_DETAIL = re.compile(r"\bquery:\s*(\d+)")
 _FILE_IN_DETAIL = re.compile(r"file name:\s*(\S+)", re.IGNORECASE)
@@ -64,10 +69,9 @@ def find_load_fault(fault: Fault, ask: Ask) -> LoadFault:
     last = [] if named else ask(LAST_COPY)
     query = int(named[1]) if named else (int(last[0][0]) if last and last[0][0] is not None else -1)
     if query > 0:
-        for source in _SOURCES:
-            rows = ask(Sql(source, (query,)))
-            if rows:
-                return _of_row(rows[0])
+        rows = [row for source in (_WHOLE_REASON, _WITH_VALUE) for row in ask(Sql(source, (query,)))[:1]]
+        if rows:
+            return _merged([_of_row(row) for row in rows])
     file, column = _FILE_IN_DETAIL.search(fault.text), _COLUMN_IN_DETAIL.search(fault.text)
     return LoadFault(file[1].rstrip(".,") if file else "", column[1] if column else "")
 
@@ -88,6 +92,14 @@ def where_of(statement: StagePack) -> str:
     """Return customer and hour of a pack as its parts' keys tell them, and the pack's name."""
     match = _HOUR.search(statement.parts[0].url) if statement.parts else None
     return f"{unquote(match[1])} {unquote(match[2])}, {statement.name}" if match else statement.name
+
+
+def _merged(found: list[LoadFault]) -> LoadFault:
+    """Return the first with the last one's value; the last as it is when it has a value of another row or column."""
+    first, last = found[0], found[-1]
+    if (first.file, first.column) == (last.file, last.column):
+        return replace(first, value=last.value)
+    return last if last.value else first
 
 
 def _of_row(row: tuple[Any, ...]) -> LoadFault:

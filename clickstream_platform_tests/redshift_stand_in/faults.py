@@ -25,6 +25,7 @@ Kind = Literal[
 ]
 
 _KEPT_STATEMENTS = 100_000
+_LINE = "-" * 47
 ERRORS = {
     "serialization": SqlError(
         "XX000",
@@ -33,8 +34,11 @@ ERRORS = {
     ),
     "throttle": SqlError(
         "XX000",
-        "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown,Rid STANDIN,CanRetry 1",
-        "error: S3 access\n  code: 8001\n  context: Please reduce your request rate.",
+        # COPY of Parquet reads through Spectrum, and these are Spectrum's words.
+        "S3 Query Exception (Fetch)",
+        f"\n  {_LINE}\n  error:  S3 Query Exception (Fetch)\n  code:      15001\n"
+        "  context:   Task failed due to an internal error. HTTP response error code: 503 Message: Slow Down,"
+        f"Status 503,Error SlowDown,Rid STANDIN\n  query:     4711\n  location:  dory_util.cpp:913\n  {_LINE}\n",
     ),
     "refuse_connection": SqlError("53300", 'connection limit "500" exceeded for non-bootstrap users', severity="FATAL"),
 }

@@ -11,13 +11,14 @@ from traceback import format_exception
 
 import pytest
 
-from clickstream_platform.errors import ConfigurationError, LoadError
+from clickstream_platform.errors import ConfigurationError, LoadError, StatementStoppedError
 from clickstream_platform.gateways.clock import FixedClock
 from clickstream_platform.gateways.redshift_login import iam_login
 from clickstream_platform.gateways.stores import open_object_store
 from clickstream_platform.load.ledger import list_loads
 from clickstream_platform.load.queries import ReadLoads
-from clickstream_platform.model.schemas import Column
+from clickstream_platform.load.statements import WidenVarchar
+from clickstream_platform.model.schemas import Column, ColumnType
 from clickstream_platform.model.staging import StagedBatch
 from clickstream_platform.registry.entities import Destination
 from clickstream_platform.settings import load_settings
@@ -115,6 +116,28 @@ def test_a_value_that_is_too_long_is_named_with_its_object_and_column(here: Targ
     for part in (pack.parts[0].key, "column 'note'", "Nothing was loaded. Stage the hour again"):
         assert part in str(error)
     assert here.ids("other") == ["o"]
+
+
+def test_a_stream_whose_statement_is_stopped_every_time_holds_back_no_other(
+    stand_in: RedshiftStandIn, here: Target
+) -> None:
+    here.load(here.batch(HOUR.plus(-1)).add("good", [{"id": "g"}]).add("bad", [{"id": "b"}]).build())
+    stand_in.faults.add(
+        "error", pattern='^INSERT INTO "shop"."bad"', times=100, code="57014", message="Query cancelled"
+    )
+    report = here.load(here.batch().add("bad", [{"id": "c"}]).add("good", [{"id": "h"}]).build())
+    assert [(outcome.event, type(outcome.error)) for outcome in report.failed] == [("bad", StatementStoppedError)]
+    assert report.commits == 1
+    assert (here.ids("good"), here.ids("bad")) == (["g", "h"], ["b"])
+
+
+def test_a_length_never_shrinks(here: Target) -> None:
+    here.load(here.batch().add("seen", [{"id": "a", "note": "x" * 5000}]).build())
+    with here.warehouse.session(SCHEMA) as session:
+        before = session.columns(["seen"])["seen"]["note"].length
+        assert before > 5000
+        session.execute(WidenVarchar("seen", Column("note", ColumnType.VARCHAR, 4096)))
+        assert session.columns(["seen"])["seen"]["note"].length == before
 
 
 def test_a_part_that_was_replaced_is_not_loaded(here: Target) -> None:

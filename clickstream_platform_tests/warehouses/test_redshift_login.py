@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import warnings
 from collections.abc import Iterator, Mapping
+from traceback import walk_tb
 
 import pytest
 
-from clickstream_platform.errors import ConfigurationError
+from clickstream_platform.errors import ConfigurationError, WarehouseUnavailableError
 from clickstream_platform.gateways import redshift_login
 from clickstream_platform.gateways.redshift_login import iam_login
 from clickstream_platform.gateways.secrets import resolve_secret
@@ -47,23 +50,23 @@ def user_of(settings: Mapping[str, str], secret: str | None = None) -> str:
 def test_the_identity_itself_in_a_cluster(aws: AwsEndpoint) -> None:
     assert user_of(COMMON | {"cluster": "main"}) == USER
     assert [(action, key) for action, key, _ in aws.asked] == [
-        ("GetClusterCredentialsWithIAM", OWN_KEY),
         ("DescribeClusters", OWN_KEY),
+        ("GetClusterCredentialsWithIAM", OWN_KEY),
     ]
-    assert aws.asked[0][2].items() >= {"ClusterIdentifier": "main", "DbName": "dev"}.items()
+    assert aws.asked[1][2].items() >= {"ClusterIdentifier": "main", "DbName": "dev"}.items()
 
 
 def test_a_database_user_in_a_cluster(aws: AwsEndpoint) -> None:
     assert user_of(COMMON | {"cluster": "main", "user": "loader"}) == USER
-    assert aws.asked[0][0] == "GetClusterCredentials"
-    assert aws.asked[0][2].items() >= {"DbUser": "loader", "ClusterIdentifier": "main"}.items()
+    assert aws.asked[1][0] == "GetClusterCredentials"
+    assert aws.asked[1][2].items() >= {"DbUser": "loader", "ClusterIdentifier": "main"}.items()
 
 
 def test_a_serverless_workgroup(aws: AwsEndpoint) -> None:
     assert user_of(COMMON | {"workgroup": "etl"}) == USER
     assert [(action, parameters) for action, _, parameters in aws.asked] == [
-        ("GetCredentials", {"dbName": "dev", "workgroupName": "etl"}),
         ("GetWorkgroup", {"workgroupName": "etl"}),
+        ("GetCredentials", {"dbName": "dev", "workgroupName": "etl"}),
     ]
 
 
@@ -72,8 +75,8 @@ def test_a_role_of_another_account(aws: AwsEndpoint) -> None:
     assert user_of(COMMON | {"cluster": "main"} | role) == USER
     assert [(action, key) for action, key, _ in aws.asked] == [
         ("AssumeRole", OWN_KEY),
-        ("GetClusterCredentialsWithIAM", "ASIAASSUMED000000000"),
         ("DescribeClusters", "ASIAASSUMED000000000"),
+        ("GetClusterCredentialsWithIAM", "ASIAASSUMED000000000"),
     ]
     assert aws.asked[0][2].items() >= {"RoleArn": role["assume_role"], "ExternalId": "x1"}.items()
 
@@ -108,3 +111,54 @@ def test_what_iam_refuses_is_a_matter_of_set_up(aws: AwsEndpoint, action: str) -
     aws.refused.add(action)
     with pytest.raises(ConfigurationError, match="AccessDenied"):
         user_of(COMMON | {"cluster": "main", "assume_role": "arn:aws:iam::210987654321:role/loader"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "action", "body"),
+    [
+        ({"cluster": "main"}, "DescribeClusters", f"<Clusters><Cluster>{status}</Cluster></Clusters>")
+        for status in ("<ClusterStatus>creating</ClusterStatus>", "<Endpoint></Endpoint>")
+    ]
+    + [
+        ({"workgroup": "etl"}, "GetWorkgroup", f'{{"workgroup": {workgroup}}}')
+        for workgroup in ('{"status": "CREATING"}', '{"endpoint": {}}')
+    ],
+)
+def test_a_cluster_that_is_being_created_is_waited_for(
+    aws: AwsEndpoint, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], action: str, body: str
+) -> None:
+    result = f"<{action}Response><{action}Result>{body}</{action}Result></{action}Response>"
+    monkeypatch.setattr(aws, "answer", {action: body if action == "GetWorkgroup" else result}.__getitem__)
+    with pytest.raises(WarehouseUnavailableError, match=r"in eu-west-1: it has no endpoint yet\. It is being created"):
+        user_of(COMMON | settings)
+    assert [asked for asked, _, _ in aws.asked] == [action]
+    assert redshift_login._known == {}
+
+
+def refused(settings: Mapping[str, str]) -> ConfigurationError:
+    """Return the error of a login that the database refuses."""
+    try:
+        user_of(settings)
+    except ConfigurationError as error:
+        return error
+    finally:
+        # The driver leaves its socket to the collector, which must not find it in another test.
+        with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+            gc.collect()
+    pytest.fail("it was let in")
+
+
+def test_a_login_that_the_database_refuses_is_asked_for_anew(aws: AwsEndpoint) -> None:
+    aws.password = "stale-1"
+    assert "authentication failed" in str(refused(COMMON | {"cluster": "main"}))
+    aws.password = PASSWORD
+    assert user_of(COMMON | {"cluster": "main"}) == USER
+
+
+def test_no_frame_of_a_refused_login_has_the_password(aws: AwsEndpoint) -> None:
+    aws.password = "stale-1"
+    error = refused(COMMON | {"cluster": "main"})
+    assert (error.__cause__, error.__context__) == (None, None)
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    assert Connector.__call__.__code__ in [frame.f_code for frame in frames]
+    assert "stale-1" not in repr([frame.f_locals for frame in frames if "aws" not in frame.f_locals])

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from redshift_connector.error import InterfaceError
 
 from clickstream_platform.errors import ConfigurationError, LoadError, WarehouseUnavailableError
 from clickstream_platform.gateways.memory_objects import MemoryObjectStore
+from clickstream_platform.gateways.redshift_login import iam_login
+from clickstream_platform.gateways.secrets import resolve_secret
 from clickstream_platform.load.queries import CountHour
 from clickstream_platform.load.statements import (
     CreateSchema,
@@ -20,9 +24,14 @@ from clickstream_platform.load.statements import (
     WidenVarchar,
 )
 from clickstream_platform.model.schemas import Column, ColumnType
+from clickstream_platform.warehouses import redshift_load_errors as load_errors
 from clickstream_platform.warehouses.redshift import RedshiftWarehouse
+from clickstream_platform.warehouses.redshift_connection import Connector
 from clickstream_platform.warehouses.redshift_copy import Manifests, manifest_body
+from clickstream_platform.warehouses.redshift_destination import read_destination
 from clickstream_platform_tests.builders import HOUR
+from clickstream_platform_tests.redshift_stand_in import RedshiftStandIn
+from clickstream_platform_tests.redshift_target import settings_of, stand_in_target
 from clickstream_platform_tests.warehouses.scripted import ScriptedConnection, refusal
 from clickstream_platform_tests.warehouses.test_redshift_dialect import row
 
@@ -166,6 +175,7 @@ def test_a_failed_copy_is_explained_by_its_query(warehouse: RedshiftWarehouse, c
     connection.answer("^COPY", COPY_FAILED)
     connection.answer("pg_last_copy_id", [[4711]])
     connection.answer("sys_load_error_detail", [detail])
+    connection.answer("stl_load_errors", [[*detail[:4], "x" * 500, 15001, "value is longer"]])
     with warehouse.session("shop") as session:
         session.begin()
         with pytest.raises(LoadError) as caught:
@@ -173,10 +183,47 @@ def test_a_failed_copy_is_explained_by_its_query(warehouse: RedshiftWarehouse, c
     text = str(caught.value)
     for part in ("shop 2026-11-22T09, pack_0", "object s3://lake/staged/a.parquet", "column 'name' (varchar(512))"):
         assert part in text
+    assert f"value '{'x' * 80}': " in text
     assert "value is longer than its column (code 15001). Nothing was loaded. Stage the hour again" in text
     after = connection.texts[next(n for n, each in enumerate(connection.texts) if each.startswith("COPY")) + 1 :]
     assert after[:2] == ["ROLLBACK", "SELECT pg_last_copy_id()"]
-    assert connection.sent[-1] == (after[2], [4711])
+    assert connection.sent[-2:] == [(after[2], [4711]), (after[3], [4711])]
+    assert all("pg_backend_pid()" in text for text in after[2:])
+
+
+def test_a_value_of_another_row_is_told_with_its_own_column(
+    warehouse: RedshiftWarehouse, connection: ScriptedConnection
+) -> None:
+    connection.answer("^COPY", COPY_FAILED)
+    connection.answer("pg_last_copy_id", [[4711]])
+    connection.answer("sys_load_error_detail", [["s3://lake/a", "name", "varchar", 512, None, 1204, "too long"]])
+    connection.answer("stl_load_errors", [["s3://lake/b", "n", "int8", "0", "x1", 1207, "Invalid digit"]])
+    with warehouse.session("shop") as session, pytest.raises(LoadError) as caught:
+        session.execute(PACK)
+    assert "object s3://lake/b, column 'n' (int8), value 'x1': Invalid digit" in str(caught.value)
+    assert "s3://lake/a" not in str(caught.value)
+
+
+def test_a_refused_value_is_told_from_the_tables_themselves(
+    stand_in: RedshiftStandIn, database: str, s3_bucket: str, s3_endpoint: str, tmp_path: Path
+) -> None:
+    """Another session, to which the same user belongs, doesn't see its row."""
+    here = stand_in_target(tmp_path, stand_in, database, s3_bucket, s3_endpoint)
+    batch = here.batch().add("seen", [{"id": "a", "note": "x" * 600}]).build(shared=False)
+    pack = batch.packs[batch.tables[0].pack]
+    columns = tuple(replace(each, length=512) if each.name == "note" else each for each in pack.columns)
+    packs = tuple(replace(pack, columns=columns) if each is pack else each for each in batch.packs)
+    error = str(here.load(replace(batch, packs=packs)).failed[0].error)
+    for part in (f"object s3://{s3_bucket}/", "column 'note'", f"value '{'x' * 80}'", "Stage the hour again"):
+        assert part in error
+    destination = read_destination("test", settings_of(stand_in, database), f"file:{tmp_path}/secret")
+    connection = Connector(destination, resolve_secret, iam_login)()
+    cursor = connection.cursor()
+    for query in (load_errors._WHOLE_REASON, load_errors._WITH_VALUE):
+        for mine, rows in ((" AND session", 0), (" OR session", 1)):
+            cursor.execute(query.replace("= ?", "> 0").replace(" AND session", mine))
+            assert len(cursor.fetchall()) == rows
+    connection.close()
 
 
 def test_the_older_table_is_asked_when_the_newer_has_nothing(
@@ -230,7 +277,7 @@ def test_an_encoding_that_cannot_be_lengthened_is_changed_first(
     connection.answer("TYPE VARCHAR", refusal("0A000", "cannot alter type of a column with BYTEDICT encoding"), 0)
     with warehouse.session("shop") as session:
         session.execute(WIDEN)
-    assert [text.partition('"id" ')[2] for text in connection.texts] == [
+    assert [text.partition('"id" ')[2] for text in connection.texts if text.startswith("ALTER")] == [
         "TYPE VARCHAR(4096)",
         "ENCODE ZSTD",
         "TYPE VARCHAR(4096)",
