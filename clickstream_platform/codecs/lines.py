@@ -111,7 +111,7 @@ class LineReader:
             self._oversize_piece, lengths[0], keep[0] = -1, 0, False
         for index in np.flatnonzero(lengths > self._max_line_bytes).tolist():
             block.oversize.append((int(numbers[index]), 0, block.line(index)))
-        if len(rest) > self._max_line_bytes:
+        if len(rest) - rest.endswith(b"\r") > self._max_line_bytes:  # the return may belong to the line end to come
             self._oversize_piece = max(self._oversize_piece, 0)
             block.oversize.append((self._number, self._oversize_piece, rest))
             self._oversize_piece, rest = self._oversize_piece + 1, b""

@@ -91,6 +91,14 @@ def test_blocks_and_members_make_no_difference(text: bytes, cuts: list[int], blo
         assert (found.damage, found.partial) == (None, None)
 
 
+@pytest.mark.parametrize("block", [1, 400])
+@pytest.mark.parametrize("end", [b"\r", b"\r\n", b"\n", b""])
+def test_a_line_as_long_as_allowed_is_read_whatever_its_end(block: int, end: bytes) -> None:
+    text = b"a\n" + b"y" * LIMIT + end
+    assert read(text, block_bytes=block).lines == lines_of(text)[0]
+    assert read(b"a\n" + b"y" * (LIMIT + 1) + end, block_bytes=block).lines == [(1, b"a")]
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=600))
 def test_any_bytes_are_split_at_newlines_only(text: bytes) -> None:

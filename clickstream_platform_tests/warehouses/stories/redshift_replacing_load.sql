@@ -4,6 +4,7 @@ LOCK TABLE "shop"."_lock$";
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = ? AND c.relname IN (?, ?, ?, ?, ?, ?, ?) AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped ORDER BY c.relname, a.attnum;
 SELECT event, MAX(CASE WHEN hour = TIMESTAMP '2026-11-22 09:00:00.000000' THEN input_digest END), SUM(CASE WHEN hour = TIMESTAMP '2026-11-22 09:00:00.000000' THEN loaded_rows ELSE 0 END), SUM(CASE WHEN hour <> TIMESTAMP '2026-11-22 09:00:00.000000' THEN loaded_rows ELSE 0 END), SUM(CASE WHEN hour > TIMESTAMP '2026-11-22 09:00:00.000000' THEN duplicate_records ELSE 0 END) FROM "shop"."_loads" WHERE customer = ? GROUP BY event;
 ROLLBACK;
+SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = ? AND c.relname IN (?) AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped ORDER BY c.relname, a.attnum;
 ALTER TABLE "shop"."seen" ALTER COLUMN "note" TYPE VARCHAR(4096);
 BEGIN;
 LOCK TABLE "shop"."_lock$";
