@@ -57,7 +57,8 @@ def test_27_two_thousand_columns(shared: Platform) -> None:
     tables = run(shared, name)
     (wide,) = event_tables(tables).values()
     assert len(wide.rows) == 20
-    assert len(wide.types) + len({"uuid_ts"}) == MAX_COLUMNS
+    # On Redshift one column is kept free for widening another.
+    assert len(wide.types) + len({"uuid_ts"}) == MAX_COLUMNS - shared.is_redshift
     assert wide.types.keys() >= {"id", "received_at", "batch_hour", "event_text"}
     sent = {
         (record["messageId"], property_column([key])) for record in records_of(name) for key in record["properties"]
