@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from clickstream_platform.load.loader import Loader
     from clickstream_platform.load.port import PartLocator, Warehouse
     from clickstream_platform.transform.transformer import Transformer
+    from clickstream_platform.warehouses.redshift import RedshiftWarehouse
+    from clickstream_platform.warehouses.redshift_connection import Connector
 
 
 @dataclass(frozen=True)
@@ -90,25 +92,12 @@ class Wiring:
         """
         destination = self.registry.get_destination(customer.destination)
         if destination.kind == "redshift":
-            return self._open_redshift(destination)
+            return redshift_warehouse(connector_of(destination), self.objects)
         from clickstream_platform.warehouses.duckdb import DuckDBWarehouse
 
         temp_folder = Path(self.settings.work_dir) if self.settings.work_dir else None
         path = Path(destination.settings.get("path") or self.settings.duckdb)
         return DuckDBWarehouse(path, memory_mb=self.settings.duckdb_memory_mb, temp_folder=temp_folder)
-
-    def _open_redshift(self, destination: Destination) -> Warehouse:
-        # Imported only here: the driver takes half a second, which nobody with another warehouse need wait for.
-        from clickstream_platform.gateways.redshift_login import iam_login
-        from clickstream_platform.gateways.secrets import resolve_secret
-        from clickstream_platform.warehouses.redshift import RedshiftWarehouse
-        from clickstream_platform.warehouses.redshift_connection import Connector
-        from clickstream_platform.warehouses.redshift_copy import Manifests
-        from clickstream_platform.warehouses.redshift_destination import read_destination
-
-        checked = read_destination(destination.name, destination.settings, destination.secret_reference)
-        connector = Connector(checked, resolve_secret, iam_login)
-        return RedshiftWarehouse(connector, Manifests(self.objects), iam_role=checked.iam_role, place=checked.place)
 
     def schema_of(self, customer: Customer) -> str:
         """Return the schema of the customer's tables."""
@@ -143,3 +132,29 @@ class Wiring:
 def open_wiring(settings: Settings | None = None, clock: Clock | None = None) -> Wiring:
     """Return the wiring for these settings (default: from the environment)."""
     return Wiring(settings or load_settings(), clock or SystemClock())
+
+
+def connector_of(destination: Destination, *, statement_timeout_seconds: int | None = None) -> Connector:
+    """Return what connects to a Redshift destination, with its own limit for a statement unless another is given.
+
+    Raises ConfigurationError for settings that can't be right.
+    """
+    # Imported only here: the driver takes half a second, which nobody with another warehouse need wait for.
+    from clickstream_platform.gateways.redshift_login import iam_login
+    from clickstream_platform.gateways.secrets import resolve_secret
+    from clickstream_platform.warehouses.redshift_connection import Connector
+    from clickstream_platform.warehouses.redshift_destination import read_destination
+
+    checked = read_destination(destination.name, destination.settings, destination.secret_reference)
+    if statement_timeout_seconds is not None:
+        checked = checked.model_copy(update={"statement_timeout_seconds": statement_timeout_seconds})
+    return Connector(checked, resolve_secret, iam_login)
+
+
+def redshift_warehouse(connector: Connector, objects: ObjectStore) -> RedshiftWarehouse:
+    """Return a Redshift destination as a warehouse that reads staged parts from the object store."""
+    from clickstream_platform.warehouses.redshift import RedshiftWarehouse
+    from clickstream_platform.warehouses.redshift_copy import Manifests
+
+    destination = connector.destination
+    return RedshiftWarehouse(connector, Manifests(objects), iam_role=destination.iam_role, place=destination.place)

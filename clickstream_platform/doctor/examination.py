@@ -19,12 +19,11 @@ from clickstream_platform.doctor.registry import check_content, check_database
 from clickstream_platform.errors import ClickstreamError
 from clickstream_platform.gateways.part_files import PartFiles
 from clickstream_platform.load.port import PartLocator, Warehouse
-from clickstream_platform.pipeline.redshift_access import connector_of, warehouse_of
 from clickstream_platform.registry.entities import Customer, Destination, Snapshot
 from clickstream_platform.warehouses.duckdb import DuckDBWarehouse
 from clickstream_platform.warehouses.redshift_console import open_console
 from clickstream_platform.warehouses.redshift_facts import read_facts
-from clickstream_platform.wiring import Wiring
+from clickstream_platform.wiring import Wiring, connector_of, redshift_warehouse
 
 STATEMENT_SECONDS, WAIT_SECONDS = 60, 15  # a doctor does not wait for hours
 _PACKAGES = ("clickstream-platform", "dagster", "duckdb", "pyarrow", "boto3", "redshift-connector", "sqlalchemy")
@@ -100,7 +99,9 @@ def _examine_redshift(wiring: Wiring, destination: Destination, schema: str, par
 
 def _warehouse(wiring: Wiring, destination: Destination) -> Warehouse:
     if destination.kind == "redshift":
-        return warehouse_of(connector_of(destination, statement_timeout_seconds=STATEMENT_SECONDS), wiring.objects)
+        return redshift_warehouse(
+            connector_of(destination, statement_timeout_seconds=STATEMENT_SECONDS), wiring.objects
+        )
     path = Path(destination.settings.get("path") or wiring.settings.duckdb)
     return DuckDBWarehouse(path, memory_mb=wiring.settings.duckdb_memory_mb, wait_seconds=WAIT_SECONDS)
 

@@ -19,8 +19,8 @@ def ask(wiring: Wiring, destination: str, sql: str, limit: int) -> tuple[tuple[s
     found = wiring.registry.get_destination(destination)
     if found.kind == "redshift":
         # Imported only here: each driver takes a while, and only one of them is needed.
-        from clickstream_platform.pipeline.redshift_access import connector_of
         from clickstream_platform.warehouses.redshift_console import open_console
+        from clickstream_platform.wiring import connector_of
 
         connector = connector_of(found)
         with open_console(connector, connector.destination.place) as console:

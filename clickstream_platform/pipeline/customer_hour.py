@@ -29,9 +29,9 @@ from clickstream_platform.pipeline.ports import (
     StreamOutcome,
 )
 from clickstream_platform.pipeline.reports import CustomerHourReport, StreamReport, StreamStatus
+from clickstream_platform.pipeline.rules import schema_policy
 from clickstream_platform.pipeline.stopwatch import Stopwatch
 from clickstream_platform.registry.entities import Customer
-from clickstream_platform.transform.plan import SchemaPolicy
 
 MAX_STAGINGS = 3  # a table that changes this often while one hour is staged has another writer, which must not be
 
@@ -186,9 +186,9 @@ class CustomerHours:
             batch.progress(f"{batch.customer.slug} {batch.hour}: {len(stale)} tables changed meanwhile; staging again")
 
     def _stage(self, batch: _Batch, loader: CustomerLoader, wanted: Mapping[str, Manifest]) -> StagedBatch:
-        customer, policy = batch.customer.slug, batch.customer.policy
+        customer = batch.customer.slug
         states = loader.table_states(customer, batch.hour, tuple(wanted))
-        rules = SchemaPolicy(policy.schema_mode, min(policy.column_limit, loader.max_columns), loader.max_json_bytes)
+        rules = schema_policy(batch.customer.policy, loader)
         staged = self._stager.stage(customer, batch.hour, wanted, states, rules, loader.max_abs_integer)
         rows = sum(stream.counts.rows for stream in staged.streams)
         batch.progress(f"{customer} {batch.hour}: staged {rows} rows of {len(wanted)} events")

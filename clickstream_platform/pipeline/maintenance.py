@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from clickstream_platform.pipeline.redshift_access import connector_of
 from clickstream_platform.registry.entities import Customer
 from clickstream_platform.warehouses.redshift_console import open_console
 from clickstream_platform.warehouses.redshift_destination import RedshiftDestination
@@ -20,7 +19,7 @@ from clickstream_platform.warehouses.redshift_maintenance import (
     decide,
     read_tables,
 )
-from clickstream_platform.wiring import Wiring
+from clickstream_platform.wiring import Wiring, connector_of
 
 Progress = Callable[[str], None]
 NOTHING_TO_DO = "the embedded warehouse needs no maintenance"

@@ -24,8 +24,8 @@ from clickstream_platform.pipeline.admission import REASONS
 from clickstream_platform.pipeline.discovery import Discovery
 from clickstream_platform.pipeline.hour_contents import list_hour, read_contents
 from clickstream_platform.pipeline.ports import BatchStager, EventRegistry
+from clickstream_platform.pipeline.rules import schema_policy
 from clickstream_platform.registry.entities import Customer, EventState
-from clickstream_platform.transform.plan import SchemaPolicy
 from clickstream_platform.warehouses.dialect import Dialect
 from clickstream_platform.warehouses.schema_text import dialect_of, sql_of
 from clickstream_platform.wiring import Wiring
@@ -145,9 +145,7 @@ class SchemaPlanner:
         return list(self._rendered(forecast)), dict(forecast.refused)
 
     def _stage(self, hour: Hour, wanted: Mapping[str, Manifest]) -> Forecast:
-        policy = self.customer.policy
-        limit = min(policy.column_limit, self.forecaster.warehouse.max_columns)
-        rules = SchemaPolicy(policy.schema_mode, limit, self.forecaster.warehouse.max_json_bytes)
+        rules = schema_policy(self.customer.policy, self.forecaster.warehouse)
         states = self.forecaster.table_states(hour, tuple(wanted))
         integers = self.forecaster.max_abs_integer
         return self.forecaster.forecast(self.stager.stage(self.customer.slug, hour, wanted, states, rules, integers))

@@ -3,7 +3,6 @@
 Belongs here: thresholds, the decision for one table (pure), carrying decisions out. Does not: which customers, and when
 (`pipeline.maintenance`, `defs.maintenance`). See docs/redshift.md, "Table maintenance".
 """
-# Names are quoted by `identifiers.quote_identifier` alone and values are parameters:
 
 from __future__ import annotations
 

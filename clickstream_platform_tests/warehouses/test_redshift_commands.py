@@ -24,12 +24,11 @@ from clickstream_platform.model.object_keys import RawObjectKey
 from clickstream_platform.model.streams import Stream
 from clickstream_platform.pipeline.customer_hour import Order
 from clickstream_platform.pipeline.opening import Pipeline
-from clickstream_platform.pipeline.redshift_access import connector_of
 from clickstream_platform.registry.entities import Destination
 from clickstream_platform.settings import load_settings
 from clickstream_platform.warehouses.redshift_console import open_console
 from clickstream_platform.warehouses.sql_names import Sql
-from clickstream_platform.wiring import Wiring
+from clickstream_platform.wiring import Wiring, connector_of
 from clickstream_platform_tests.redshift_stand_in import RedshiftStandIn
 from clickstream_platform_tests.redshift_target import settings_of
 

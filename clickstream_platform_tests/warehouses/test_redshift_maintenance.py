@@ -16,7 +16,6 @@ from clickstream_platform.cli.maintain import maintain_command
 from clickstream_platform.errors import LoadError
 from clickstream_platform.gateways.clock import SystemClock
 from clickstream_platform.pipeline.maintenance import MANAGED, is_managed, maintain
-from clickstream_platform.pipeline.redshift_access import connector_of
 from clickstream_platform.registry.entities import Customer, Destination
 from clickstream_platform.settings import load_settings
 from clickstream_platform.warehouses.redshift_console import open_console
@@ -30,7 +29,7 @@ from clickstream_platform.warehouses.redshift_maintenance import (
     read_tables,
 )
 from clickstream_platform.warehouses.sql_names import Sql
-from clickstream_platform.wiring import Wiring
+from clickstream_platform.wiring import Wiring, connector_of
 from clickstream_platform_tests.redshift_stand_in import RedshiftStandIn
 from clickstream_platform_tests.redshift_target import settings_of
 

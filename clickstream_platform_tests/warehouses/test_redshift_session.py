@@ -100,6 +100,10 @@ def test_another_first_writer_is_no_error(warehouse: RedshiftWarehouse, connecti
     connection.answer("^CREATE TABLE", refusal("23505", "duplicate key"))
     with warehouse.session("shop") as session:
         session.begin()
+        session.commit()
+    texts = [text for text in connection.texts if not text.startswith("CREATE")]
+    assert texts == ["BEGIN", LOCK, "ROLLBACK", "BEGIN", LOCK, "COMMIT"]
+    assert sum(text.startswith("CREATE TABLE") for text in connection.texts) == 1
 
 
 def test_a_lock_that_cannot_be_made_says_why(warehouse: RedshiftWarehouse, connection: ScriptedConnection) -> None:
