@@ -52,6 +52,12 @@ def platforms(
         yield lambda: stack.enter_context(opened(tmp_path_factory.mktemp("platform")))
 
 
+@pytest.fixture(scope="module")
+def shared(platforms: Callable[[], Platform]) -> Platform:
+    """Return one platform for the module; whatever is loaded there has a customer of its own."""
+    return platforms()
+
+
 @pytest.fixture
 def platform(opened: Callable[[Path], Opened], tmp_path: Path) -> Iterator[Platform]:
     """Return a platform."""

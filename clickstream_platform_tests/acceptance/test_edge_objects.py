@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
 
 import pytest
 from isal import igzip
@@ -47,12 +46,6 @@ ORDER_OBJECTS = {
     "17-cr-only.ndjson": (0, {R.NOT_JSON: 1}),
     "20-utf16.ndjson": (0, {R.NOT_UTF8: 1, R.NOT_JSON: 21}),
 }
-
-
-@pytest.fixture(scope="module")
-def shared(platforms: Callable[[], Platform]) -> Platform:
-    """Return one platform; every object has a customer of its own there."""
-    return platforms()
 
 
 def test_every_object_of_the_manifest_has_a_test() -> None:

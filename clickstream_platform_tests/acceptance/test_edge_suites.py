@@ -5,10 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 from clickstream_platform.model.records import RejectReason
 from clickstream_platform_tests.acceptance.driver import Platform
@@ -26,12 +23,6 @@ from clickstream_platform_tests.shared_data import needs_shared_data, read_json_
 pytestmark = needs_shared_data("5-edge-cases")
 
 R = RejectReason
-
-
-@pytest.fixture(scope="module")
-def shared(platforms: Callable[[], Platform]) -> Platform:
-    """Return one platform; every suite has a customer of its own there."""
-    return platforms()
 
 
 def probes_of(name: str) -> tuple[set[str], set[str]]:

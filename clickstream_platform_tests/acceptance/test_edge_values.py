@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 
@@ -29,12 +28,6 @@ from clickstream_platform_tests.shared_data import needs_shared_data
 pytestmark = needs_shared_data("5-edge-cases")
 
 R = RejectReason
-
-
-@pytest.fixture(scope="module")
-def shared(platforms: Callable[[], Platform]) -> Platform:
-    """Return one platform; every object has a customer of its own there."""
-    return platforms()
 
 
 def test_26_long_strings(shared: Platform) -> None:
