@@ -41,6 +41,17 @@ class Settings(BaseSettings):
     registry_url: Annotated[
         str, Field(description="SQLAlchemy URL of the registry's database. Default: SQLite in <home>/registry.db.")
     ] = ""
+    registry_api_url: Annotated[
+        str,
+        Field(description="The registry's API that Dagster asks, such as http://registry:8400; empty: its database."),
+    ] = ""
+    registry_token_reference: Annotated[
+        str,
+        Field(description="Where the token for that API is kept: env:NAME, file:/path or aws-secretsmanager:ARN."),
+    ] = ""
+    registry_timeout_seconds: Annotated[
+        int, Field(ge=1, le=30, description="Wait so long for an answer of that API, then go on without, in seconds.")
+    ] = 5
     duckdb_path: Annotated[
         str, Field(description="File of the embedded DuckDB warehouse. Default: <home>/warehouse.duckdb.")
     ] = ""
@@ -83,6 +94,25 @@ class Settings(BaseSettings):
     dagster_webserver_url: Annotated[
         str, Field(description="Webserver that is asked to reload the code location; empty: nobody is asked.")
     ] = "http://127.0.0.1:3000"
+    registry_rate_limit: Annotated[
+        str, Field(description="Requests that the registry's API takes of one token or address, such as 1200/minute.")
+    ] = "1200/minute"
+    registry_collector_url: Annotated[
+        str, Field(description="Address of the collector that the registry's page shows in the tracking snippet.")
+    ] = "http://127.0.0.1:8080"
+    registry_secure_cookies: Annotated[
+        bool, Field(description="Whether the page's cookie travels over HTTPS only; set it wherever there is HTTPS.")
+    ] = False
+    oidc_issuer: Annotated[
+        str, Field(description="Issuer of OpenID Connect tokens that the registry's API takes; empty: none.")
+    ] = ""
+    oidc_audience: Annotated[str, Field(description="Audience that these tokens must be for.")] = ""
+    oidc_scope_claim: Annotated[
+        str, Field(description="Claim of these tokens that holds the scope, such as admin or operator.")
+    ] = "clickstream_scope"
+    oidc_customer_claim: Annotated[
+        str, Field(description="Claim that holds the slug of the customer for a customer scope.")
+    ] = "clickstream_customer"
     log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR.")] = "INFO"
 
     def first_hour(self, now: datetime) -> Hour:

@@ -209,7 +209,7 @@ def setting_type(name: str) -> str:
     """Return the type of a setting in the words of docs/settings.md."""
     field = Settings.model_fields[name]
     if field.annotation is not int:
-        return "folder" if field.annotation is Path else "text"
+        return "folder" if field.annotation is Path else "True or False" if field.annotation is bool else "text"
     bounds = {type(bound).__name__: bound for bound in field.metadata}
     least = bounds["Ge"].ge  # every number has a least value
     return f"integer, {least} to {bounds['Le'].le}" if "Le" in bounds else f"integer, {least} or more"

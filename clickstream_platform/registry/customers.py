@@ -56,6 +56,35 @@ class CustomerOperations(Operations):
         with self._store.reading() as transaction:
             return transaction.customers(include_removed=include_removed, after=after, limit=limit)
 
+    def update_customer(
+        self,
+        slug: str,
+        *,
+        display_name: str | None = None,
+        policy: Policy | None = None,
+        destination: str | None = None,
+        isolated: bool | None = None,
+        expected_revision: int | None = None,
+    ) -> Customer:
+        """Change what is given, as one change; see the single operations for what each means."""
+        if display_name is not None:
+            rules.check_display_name(display_name)
+        if policy is not None:
+            rules.check_policy(policy)
+        with self._store.writing() as transaction:
+            before = find_live_customer(transaction, slug)
+            check_revision(before, expected_revision)
+            if destination is not None:
+                check_assignment(transaction, slug, destination)
+            after = replace(
+                before,
+                display_name=before.display_name if display_name is None else display_name,
+                policy=policy or before.policy,
+                destination=before.destination if destination is None else destination,
+                isolated=before.isolated if isolated is None else isolated,
+            )
+            return self._write(transaction, "update", before, after)
+
     def update_customer_policy(self, slug: str, policy: Policy, *, expected_revision: int | None = None) -> Customer:
         """Replace a customer's policy; events discovered before keep waiting."""
         rules.check_policy(policy)

@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Final, Literal
 
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.registry import refusals, rules
-from clickstream_platform.registry.entities import DEFAULT_DESTINATION, Customer, Event, EventState, Policy
+from clickstream_platform.registry.entities import (
+    DEFAULT_DESTINATION,
+    Customer,
+    Event,
+    EventSample,
+    EventState,
+    Policy,
+)
 from clickstream_platform.registry.operations import (
     Operations,
     check_assignment,
@@ -19,8 +27,19 @@ from clickstream_platform.registry.operations import (
     find_event,
     find_live_customer,
 )
-from clickstream_platform.registry.sightings import Seen, check_seen, plan_sightings
+from clickstream_platform.registry.sightings import (
+    NO_SAMPLES,
+    Samples,
+    Seen,
+    check_seen,
+    plan_samples,
+    plan_sightings,
+)
 from clickstream_platform.registry.transactions import Transaction
+
+UNCHANGED: Final = "unchanged"
+Unchanged = Literal["unchanged"]
+"""Given for a value that may itself be None, to leave it as it is."""
 
 
 class EventOperations(Operations):
@@ -47,13 +66,47 @@ class EventOperations(Operations):
                 event = Event(customer, slug, shown, EventState.ACTIVE, freshness_deadline_minutes, now, None)
                 return self._write(transaction, "add", None, event)
             check_revision(before, expected_revision)
+            moved = _in_state(before, rules.next_state(before.state, "add", f"{customer}/{slug}"))
             after = replace(
-                before,
-                state=rules.next_state(before.state, "add", f"{customer}/{slug}"),
+                moved,
                 display_name=display_name or before.display_name,
                 freshness_deadline_minutes=freshness_deadline_minutes or before.freshness_deadline_minutes,
             )
             return self._write(transaction, "add", before, after)
+
+    def update_event(
+        self,
+        customer: str,
+        slug: str,
+        *,
+        display_name: str | None = None,
+        freshness_deadline_minutes: int | Unchanged | None = UNCHANGED,
+        expected_revision: int | None = None,
+    ) -> Event:
+        """Change what is given, as one change; a deadline of None means that nobody watches."""
+        if display_name is not None:
+            rules.check_display_name(display_name)
+        if freshness_deadline_minutes != UNCHANGED:
+            rules.check_freshness_deadline(freshness_deadline_minutes)
+        with self._store.writing() as transaction:
+            find_live_customer(transaction, customer)
+            before = find_event(transaction, customer, slug)
+            check_revision(before, expected_revision)
+            after = replace(before, display_name=before.display_name if display_name is None else display_name)
+            if freshness_deadline_minutes != UNCHANGED:
+                after = replace(after, freshness_deadline_minutes=freshness_deadline_minutes)
+            return self._write(transaction, "update", before, after)
+
+    def get_sample(self, customer: str, slug: str) -> EventSample | None:
+        """Return the masked sample record of an event, None while there is none; raise NotFoundError."""
+        with self._store.reading() as transaction:
+            find_event(transaction, customer, slug)
+            return transaction.sample(customer, slug)
+
+    def sampled_events(self, customer: str) -> set[str]:
+        """Return the customer's events that have a sample record."""
+        with self._store.reading() as transaction:
+            return transaction.sampled_events(customer)
 
     def get_event(self, customer: str, slug: str) -> Event:
         """Return an event in whatever state; raise NotFoundError."""
@@ -102,13 +155,20 @@ class EventOperations(Operations):
             return self._write(transaction, "set_freshness_deadline", before, after)
 
     def record_seen(
-        self, customer: str, hour: Hour | str, seen: Seen, *, create_customer: bool = False
+        self,
+        customer: str,
+        hour: Hour | str,
+        seen: Seen,
+        *,
+        samples: Samples = NO_SAMPLES,
+        create_customer: bool = False,
     ) -> dict[str, Event]:
         """Take note of one customer-hour's events, `{slug: (name as sent, records)}`, and return them as they now are.
 
         An event seen for the first time is added as active or discovered by the customer's policy, and as removed for a
         removed customer; a known one keeps its state. Counts add up and are advisory: an hour announced twice counts
-        twice. Raises NotFoundError for an unknown customer unless `create_customer`, which adds it with the default
+        twice. Of `samples`, masked records by event, the first of each event is kept. Raises NotFoundError for an
+        unknown customer unless `create_customer`, which adds it with the default
         policy and destination.
         """
         first_hour = str(Hour.parse(str(hour)))
@@ -125,6 +185,9 @@ class EventOperations(Operations):
             transaction.record_changes(self._clock.now(), self._actor, "discover", discovered)
             if plan.changes_content and not plan.new:
                 transaction.bump_version()
+            if samples:
+                sampled = transaction.sampled_events(customer)
+                transaction.insert_samples(plan_samples(customer, samples, seen, sampled, self._clock.now()))
         now_known = {event.slug: event for event in (*plan.new, *plan.known)}
         return {slug: now_known[slug] for slug in seen}
 
@@ -134,7 +197,7 @@ class EventOperations(Operations):
             before = find_event(transaction, customer, slug)
             check_revision(before, expected_revision)
             state = rules.next_state(before.state, action, f"{customer}/{slug}")
-            return self._write(transaction, action, before, replace(before, state=state))
+            return self._write(transaction, action, before, _in_state(before, state))
 
     def _create_customer(self, transaction: Transaction, slug: str, is_allowed: bool) -> Customer:
         if not is_allowed:
@@ -143,3 +206,10 @@ class EventOperations(Operations):
         check_assignment(transaction, slug, DEFAULT_DESTINATION)
         customer = Customer(slug, slug, Policy(), DEFAULT_DESTINATION, False, self._clock.now())
         return self._write(transaction, "add", None, customer)
+
+
+def _in_state(event: Event, state: EventState) -> Event:
+    """Return the event in a state; one that comes into use counts it, and nothing of it waits any more."""
+    if state is EventState.ACTIVE and event.state is not EventState.ACTIVE:
+        return replace(event, state=state, activation=event.activation + 1, waiting_records=0)
+    return replace(event, state=state)

@@ -13,11 +13,11 @@ from typing import Protocol, TypeVar
 
 from clickstream_platform.registry import refusals
 from clickstream_platform.registry.documents import Entity, kind_and_name
-from clickstream_platform.registry.entities import Customer, Destination, Event
+from clickstream_platform.registry.entities import ApiToken, Contract, Customer, Destination, Event, WriteKey
 from clickstream_platform.registry.store import Store
 from clickstream_platform.registry.transactions import Transaction
 
-E = TypeVar("E", Customer, Event, Destination)
+E = TypeVar("E", Customer, Event, Destination, Contract, WriteKey, ApiToken)
 
 
 class Clock(Protocol):
@@ -43,7 +43,7 @@ class Operations:
         """Write many; one that is as it was is left alone."""
         written: list[tuple[E | None, E]] = []
         for before, after in changes:
-            if before is not None and before != after:
+            if before is not None and before != after and not isinstance(before, Contract):
                 written.append((before, replace(after, revision=before.revision + 1)))
                 transaction.update(written[-1][1])
             else:
@@ -105,7 +105,7 @@ def shared_schema(destination: Destination, customers: list[str]) -> refusals.Co
     )
 
 
-def check_revision(current: Customer | Event | Destination, expected: int | None) -> None:
+def check_revision(current: Customer | Event | Destination | WriteKey | ApiToken, expected: int | None) -> None:
     """Raise StaleRevisionError when the caller expected another revision; None expects nothing."""
     if expected is not None and expected != current.revision:
         kind, _, name = kind_and_name(current)

@@ -4,7 +4,8 @@
     ├── NotFoundError         no such customer, event or destination
     ├── ConflictError         it exists already, or its state does not allow the change
     ├── StaleRevisionError    somebody changed it since it was read
-    └── InvalidRequestError   a name or value outside its grammar or limits
+    ├── InvalidRequestError   a name or value outside its grammar or limits
+    └── UnauthenticatedError  no valid token
     RetryableError
     └── RegistryUnavailableError   the database is away or held by another writer
 
@@ -31,6 +32,10 @@ class StaleRevisionError(RegistryError):
 
 class InvalidRequestError(RegistryError):
     """A name or value is outside its grammar or limits."""
+
+
+class UnauthenticatedError(RegistryError):
+    """The caller showed no valid token."""
 
 
 class RegistryUnavailableError(RetryableError):
@@ -94,4 +99,49 @@ def stale_revision(kind: str, name: str, expected: int, current: int) -> StaleRe
         where=repr(name),
         cause=f"it is at revision {current}, not {expected}: somebody changed it since it was read",
         remedy="Read it again and repeat the change.",
+    )
+
+
+def unknown_key(kind: str, key_id: str) -> NotFoundError:
+    """Say that there is no write key or API token of this id."""
+    return NotFoundError(
+        f"finding the {kind}",
+        where=repr(key_id),
+        cause="there is none of this id",
+        remedy="List them to see their ids.",
+    )
+
+
+def dead_key(failed: str, key_id: str) -> ConflictError:
+    """Say that a key was revoked or is over."""
+    return ConflictError(
+        failed, where=repr(key_id), cause="it was revoked or has expired", remedy="Add a new one instead."
+    )
+
+
+def unknown_contract(customer: str, event: str, version: int) -> NotFoundError:
+    """Say that an event has no such version of a contract."""
+    return NotFoundError(
+        "finding a contract",
+        where=repr(f"{customer}/{event}"),
+        cause=f"it has no version {version}",
+        remedy="List the event's contracts, or add a version.",
+    )
+
+
+def unauthenticated() -> UnauthenticatedError:
+    """Say that a token is missing, wrong, revoked or over; which of these is nobody's business."""
+    return UnauthenticatedError(
+        "recognising the caller",
+        cause="no valid token was shown",
+        remedy="Ask an administrator for one, made with `clickstream registry tokens add`.",
+    )
+
+
+def changed_meanwhile() -> StaleRevisionError:
+    """Say that the registry is not what a plan was made for."""
+    return StaleRevisionError(
+        "changing the registry as planned",
+        cause="somebody changed it since the plan was made",
+        remedy="Make the plan again, look at it and apply that.",
     )

@@ -6,12 +6,18 @@ of slugs (`model.naming`).
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from typing import Literal, get_args
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+import orjson
 
 from clickstream_platform.model.naming import customer_slug, event_slug, is_slug
+from clickstream_platform.registry.access import CUSTOMER_SCOPES, Scope
 from clickstream_platform.registry.entities import (
+    ContractMode,
     Customer,
     Destination,
     DestinationKind,
@@ -30,7 +36,12 @@ MAX_COLUMN_LIMIT = 1_600
 MIN_COLUMN_LIMIT = 50
 """The standard columns, with room for the context every SDK sends."""
 MAX_FRESHNESS_DEADLINE_MINUTES = 60 * 24 * 31
+MAX_RETENTION_DAYS = 366 * 10
+MAX_GRACE_HOURS = 24 * 90
 MAX_SETTINGS = 50
+MAX_CONTRACT_BYTES = 200_000
+MAX_PER_PARENT = 1_000
+"""Write keys of a customer, versions of a contract: more is a script that went wrong."""
 MAX_SETTING_CHARACTERS = 2_000
 
 _NEXT: Mapping[Action, Mapping[EventState, EventState]] = {
@@ -49,6 +60,8 @@ _REMEDIES: Mapping[EventState, str] = {
 _SECRET_NAME = re.compile(
     r"pass(word|wd|phrase)?$|secret|token|credential|private_?key|(access|api)_?key", re.IGNORECASE
 )
+_SECRET_REFERENCE = re.compile(r"(env:|file:/|aws-secretsmanager:)\S[^\r\n]*")
+"""The forms that `gateways.secrets` resolves."""
 _SECRET_VALUE = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 
@@ -99,6 +112,9 @@ def check_policy(policy: Policy) -> None:
         _refuse("setting a policy", policy.schema_mode, "unknown schema mode", "Use evolve, freeze or reject.")
     _check_between("dedup_window_hours", policy.dedup_window_hours, 1, MAX_DEDUP_WINDOW_HOURS)
     _check_between("column_limit", policy.column_limit, MIN_COLUMN_LIMIT, MAX_COLUMN_LIMIT)
+    _check_between("load_threshold_percent", policy.load_threshold_percent, 0, 100)
+    if policy.retention_days is not None:
+        _check_between("retention_days", policy.retention_days, 1, MAX_RETENTION_DAYS)
 
 
 def check_freshness_deadline(minutes: int | None) -> None:
@@ -114,6 +130,10 @@ def check_destination(destination: Destination) -> None:
         _refuse("adding a destination", destination.kind, "unknown kind of warehouse", "Use duckdb or redshift.")
     if destination.schema is not None:
         check_slug("schema", destination.schema)
+    if destination.secret_reference is not None and not _is_reference(destination.secret_reference):
+        # It is left out of the message: it may be the secret itself.
+        remedy = "Use env:NAME, file:/path or aws-secretsmanager:ARN."
+        _refuse("adding a destination", destination.name, "the secret reference has none of the known forms", remedy)
     if len(destination.settings) > MAX_SETTINGS:
         _refuse("adding a destination", destination.name, "too many settings", f"Use at most {MAX_SETTINGS}.")
     for name, value in destination.settings.items():
@@ -130,9 +150,73 @@ def check_destination(destination: Destination) -> None:
             _refuse("adding a destination", destination.name, f"the setting {name[:40]!r} cannot be stored", remedy)
 
 
+def check_expiry(expires_at: datetime | None, now: datetime) -> None:
+    """Raise InvalidRequestError for a time without a zone or one that has passed."""
+    if expires_at is not None and (expires_at.tzinfo is None or expires_at <= now):
+        _refuse("setting when a key expires", str(expires_at), "it has no zone or has passed", "Give a time to come.")
+
+
+def check_grace(hours: int) -> None:
+    """Raise InvalidRequestError for a grace outside its limits, in hours."""
+    _check_between("grace_hours", hours, 0, MAX_GRACE_HOURS)
+
+
+def check_scope(scope: Scope, customer: str | None) -> None:
+    """Raise InvalidRequestError for an unknown scope, or a customer missing or given where there can be none."""
+    if scope not in get_args(Scope):
+        _refuse("adding a token", scope, "unknown scope", f"Use one of {', '.join(get_args(Scope))}.")
+    if (scope in CUSTOMER_SCOPES) != (customer is not None):
+        is_needed = scope in CUSTOMER_SCOPES
+        remedy = "Name the customer it is for." if is_needed else "Leave the customer out."
+        _refuse("adding a token", scope, "it is for one customer" if is_needed else "it is for all customers", remedy)
+
+
+def check_contract(mode: ContractMode, schema: Mapping[str, Any], note: str) -> None:
+    """Raise InvalidRequestError for an unknown mode or a schema that is none, too long, or reaches outside itself."""
+    if mode not in get_args(ContractMode):
+        _refuse("adding a contract", mode, "unknown mode", "Use evolve, freeze or reject.")
+    if note:
+        check_display_name(note)
+    try:
+        text = json.dumps(schema, allow_nan=False)
+        orjson.dumps(schema)  # what the snapshot is written with takes no integer over 64 bits and no half surrogate
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequestError(
+            "adding a contract", cause=f"the schema is not JSON ({type(error).__name__})", remedy="Give a JSON Schema."
+        ) from error
+    if len(text) > MAX_CONTRACT_BYTES:
+        remedy = f"Use at most {MAX_CONTRACT_BYTES} bytes."
+        _refuse("adding a contract", f"{len(text)} bytes", "the schema is too long", remedy)
+    # Imported only here: the validator takes a while to load, and contracts are rarely written.
+    from clickstream_platform.record_contracts.bounds import InvalidSchemaError
+    from clickstream_platform.record_contracts.checking import check_schema
+
+    try:
+        check_schema(schema)
+    except InvalidSchemaError as error:
+        raise InvalidRequestError("adding a contract", cause=error.cause, remedy=error.remedy) from error
+
+
+def check_hash(text: str) -> None:
+    """Raise InvalidRequestError unless the text is a SHA-256 in hexadecimal digits."""
+    if re.fullmatch("[0-9a-f]{64}", text) is None:
+        _refuse("restoring a write key", text[:12] + "…", "its hash is not 64 hex digits", "Export the key again.")
+
+
+def check_count(what: str, where: str, count: int) -> None:
+    """Raise InvalidRequestError when one more would be too many."""
+    if count >= MAX_PER_PARENT:
+        _refuse(f"adding to the {what}", where, f"there are {count} already", "Revoke or reuse some first.")
+
+
 def _check_between(name: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
         _refuse(f"setting {name}", str(value), "it is outside its limits", f"Use {least} to {most}.")
+
+
+def _is_reference(text: str) -> bool:
+    is_known = _SECRET_REFERENCE.fullmatch(text) is not None
+    return is_known and len(text) <= MAX_SETTING_CHARACTERS and text == _storable(text)
 
 
 def _storable(text: str) -> str:

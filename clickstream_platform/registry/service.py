@@ -11,9 +11,15 @@ may raise RegistryUnavailableError.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
+import sqlalchemy as sa
+
+from clickstream_platform.registry import refusals
+from clickstream_platform.registry.contracts import ContractOperations
 from clickstream_platform.registry.customers import CustomerOperations
 from clickstream_platform.registry.destinations import DestinationOperations
 from clickstream_platform.registry.documents import digest
@@ -21,17 +27,27 @@ from clickstream_platform.registry.entities import AuditEntry, Snapshot
 from clickstream_platform.registry.events import EventOperations
 from clickstream_platform.registry.operations import Clock, find_customer
 from clickstream_platform.registry.store import Store
+from clickstream_platform.registry.tokens import TokenOperations
+from clickstream_platform.registry.write_keys import WriteKeyOperations
 
 __all__ = ["Clock", "RegistryService"]
 
 
-class RegistryService(CustomerOperations, DestinationOperations, EventOperations):
-    """Customers, their events and their destinations; shared by the threads of a process."""
+class RegistryService(
+    CustomerOperations,
+    DestinationOperations,
+    EventOperations,
+    ContractOperations,
+    WriteKeyOperations,
+    TokenOperations,
+):
+    """Customers with their events, contracts and keys, and destinations; shared by the threads of a process."""
 
     def __init__(self, store: Store, clock: Clock, actor: str = "platform") -> None:
         """Work on a store whose database is migrated; changes are logged as made by `actor`."""
         super().__init__(store, clock, actor)
-        self._etag_at_version: tuple[int, str] | None = None
+        # Of the newest version that was looked at; shared with what `acting_as` returns.
+        self._etags: dict[int, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -51,23 +67,51 @@ class RegistryService(CustomerOperations, DestinationOperations, EventOperations
         other._actor = actor
         return other
 
+    def describe_age(self) -> str:
+        """Say how old what this answers from is, as every `reader.RegistryReader` does: it is the database itself."""
+        return "the registry's database answers"
+
+    @property
+    def engine(self) -> sa.Engine:
+        """What connects to the database, for whoever shows its tables as they are."""
+        return self._store.engine
+
     def snapshot(self) -> Snapshot:
         """Return all live customers with their events, and all destinations, as of one moment."""
         with self._store.reading() as transaction:
             version = transaction.version()
             customers, events = tuple(transaction.customers()), tuple(transaction.live_events())
             destinations = tuple(transaction.destinations())
-        etag = digest(customers, events, destinations)
-        self._etag_at_version = (version, etag)
-        return Snapshot(customers, events, destinations, etag, self._clock.now())
+            keys = tuple(transaction.write_keys(include_revoked=False))
+            contracts = tuple(transaction.contracts_in_force())
+        etag = digest((customers, events, destinations, keys, contracts))
+        if not self._store.is_shared:  # what is rolled back may leave its version number to another content
+            self._etags.clear()
+            self._etags[version] = etag
+        return Snapshot(customers, events, destinations, etag, self._clock.now(), keys, contracts)
 
     def etag(self) -> str:
         """Return the etag a snapshot would have, cheaply while nothing changes: for conditional polls."""
-        known = self._etag_at_version
+        known = dict(self._etags)
         with self._store.reading() as transaction:
-            if known is not None and known[0] == transaction.version():
-                return known[1]
-        return self.snapshot().etag
+            etag = known.get(transaction.version())
+        return etag or self.snapshot().etag
+
+    def version(self) -> int:
+        """Return a number that grows with every change of content."""
+        with self._store.reading() as transaction:
+            return transaction.version()
+
+    @contextmanager
+    def together(self, *, expected_version: int | None = None) -> Iterator[None]:
+        """Make all operations of the block, in this thread or task, one change: all of them happen, or none.
+
+        Raises StaleRevisionError when the registry is not at the version that was expected.
+        """
+        with self._store.together() as transaction:
+            if expected_version is not None and transaction.version() != expected_version:
+                raise refusals.changed_meanwhile()
+            yield
 
     def list_audit(
         self, customer: str | None = None, *, before: int | None = None, limit: int = 100

@@ -5,16 +5,24 @@ Belongs here: which events are new and what becomes of the known ones. Does not:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any
 
-from clickstream_platform.registry.entities import Customer, Event
+import orjson
+
+from clickstream_platform.registry.entities import Customer, Event, EventSample, EventState
 from clickstream_platform.registry.refusals import InvalidRequestError
 from clickstream_platform.registry.rules import check_slug, first_state, seen_display_name
 
 Seen = Mapping[str, tuple[str, int]]
 """Event slug → (name as sent, number of records)."""
+Samples = Mapping[str, Mapping[str, Any]]
+"""Event slug → one record of it, its values masked."""
+NO_SAMPLES: Samples = MappingProxyType({})
+MAX_SAMPLE_BYTES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +56,39 @@ def plan_sightings(customer: Customer, hour: str, seen: Seen, known: Iterable[Ev
         event = known_by_slug.get(slug)
         if event is None:
             shown = seen_display_name(name, slug)
-            new.append(Event(customer.slug, slug, shown, state, None, now, hour, seen_records=records))
+            new.append(_seen(Event(customer.slug, slug, shown, state, None, now, hour), hour, records))
             continue
-        first_hour = hour if event.first_seen_hour is None else min(hour, event.first_seen_hour)
-        changes_content = changes_content or first_hour != event.first_seen_hour
-        moved.append(replace(event, first_seen_hour=first_hour, seen_records=event.seen_records + records))
+        seen_event = _seen(event, hour, records)
+        changes_content = changes_content or seen_event.first_seen_hour != event.first_seen_hour
+        moved.append(seen_event)
     return Sightings(tuple(new), tuple(moved), changes_content or bool(new))
+
+
+def plan_samples(
+    customer: str, samples: Samples, seen: Seen, sampled: Collection[str], now: datetime
+) -> list[EventSample]:
+    """Return the samples to keep: those of announced events that have none."""
+    return [
+        EventSample(customer, event, dict(sample), now)
+        for event, sample in samples.items()
+        if event in seen and event not in sampled and _is_keepable(sample)
+    ]
+
+
+def _is_keepable(sample: Mapping[str, Any]) -> bool:
+    """Whether a sample is short enough and of what can be stored; it is a help, so it fails nothing."""
+    try:
+        return len(orjson.dumps(sample)) <= MAX_SAMPLE_BYTES
+    except orjson.JSONEncodeError:
+        return False
+
+
+def _seen(event: Event, hour: str, records: int) -> Event:
+    waiting = 0 if event.state is EventState.ACTIVE else records
+    return replace(
+        event,
+        first_seen_hour=min(hour, event.first_seen_hour or hour),
+        last_seen_hour=max(hour, event.last_seen_hour or hour),
+        seen_records=event.seen_records + records,
+        waiting_records=event.waiting_records + waiting,
+    )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,15 @@ class Store:
         parsed = _parse_url(url)
         self.url = parsed.render_as_string(hide_password=True)
         self.engine = _sqlite(parsed, busy_timeout_seconds) if _is_sqlite(parsed) else _postgresql(parsed)
+        # One transaction for several operations of one thread or task; see `together`.
+        self._shared: ContextVar[Transaction | None] = ContextVar("shared", default=None)
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
         """Wait for the turn to write and run one transaction; it is rolled back when the block raises."""
+        if (shared := self._shared.get()) is not None:
+            yield shared
+            return
         with self.begin_writing() as connection:
             transaction = Transaction(connection)
             transaction.lock()
@@ -49,11 +55,29 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """Run one transaction that sees a single state of the registry and waits for nobody."""
+        if (shared := self._shared.get()) is not None:
+            yield shared
+            return
         with self._errors_translated(), self.engine.connect() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
                 yield Transaction(connection)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether this thread or task is inside `together`."""
+        return self._shared.get() is not None
+
+    @contextmanager
+    def together(self) -> Iterator[Transaction]:
+        """Run every operation of the block in one transaction: all of them happen, or none."""
+        with self.writing() as transaction:
+            before = self._shared.set(transaction)
+            try:
+                yield transaction
+            finally:
+                self._shared.reset(before)
 
     @contextmanager
     def begin_writing(self) -> Iterator[sa.Connection]:
@@ -130,7 +154,7 @@ def _sqlite(url: sa.URL, busy_timeout_seconds: float) -> sa.Engine:
         options["poolclass"] = StaticPool
     elif url.database is not None:
         _create_folder(Path(url.database).parent)
-    engine = sa.create_engine(url, **options)
+    engine = sa.create_engine(url, hide_parameters=True, **options)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -164,6 +188,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def _postgresql(url: sa.URL) -> sa.Engine:
+    # `hide_parameters`, here and above: values of statements, hashes among them, never get into an error or a log.
     # A pooled connection may have died with the server: it is tried first. Many updates go in few round trips.
     options = {"executemany_mode": "values_plus_batch"} if url.get_driver_name() == "psycopg2" else {}
-    return sa.create_engine(url, pool_pre_ping=True, **options)
+    return sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, **options)

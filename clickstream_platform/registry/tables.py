@@ -1,18 +1,15 @@
-"""The registry's tables, and the one mapping between their rows and entities.
+"""The registry's tables.
 
-Belongs here: table definitions (the same as what `migrations/` builds, held by a test), row ↔ entity. Does not: queries
-(`transactions`). Every name starts with `registry_`: a PostgreSQL database may be shared with Dagster's storage.
+Belongs here: table definitions (the same as what `migrations/` builds, held by a test). Does not: rows as entities
+(`rows`), queries (`transactions`). Every name starts with `registry_`: a PostgreSQL database may be shared with
+Dagster's storage.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import sqlalchemy as sa
-
-from clickstream_platform.registry.documents import Entity
-from clickstream_platform.registry.entities import AuditEntry, Customer, Destination, Event, EventState, Policy
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -67,6 +64,8 @@ customers = sa.Table(
     sa.Column("schema_mode", sa.String(20), nullable=False),
     sa.Column("dedup_window_hours", sa.Integer, nullable=False),
     sa.Column("column_limit", sa.Integer, nullable=False),
+    sa.Column("load_threshold_percent", sa.Integer, nullable=False, server_default="100"),
+    sa.Column("retention_days", sa.Integer),
     sa.Column(
         "destination",
         SLUG,
@@ -93,6 +92,10 @@ events = sa.Table(
     sa.Column("first_seen_at", UtcDateTime, nullable=False),
     sa.Column("first_seen_hour", sa.String(13)),
     sa.Column("seen_records", sa.BigInteger, nullable=False),
+    sa.Column("last_seen_hour", sa.String(13)),
+    sa.Column("waiting_records", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("activation", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("contract_version", sa.Integer),
     sa.Column("revision", sa.Integer, nullable=False),
 )
 
@@ -110,69 +113,85 @@ audit = sa.Table(
     sa.Column("after", sa.JSON(none_as_null=True)),
 )
 
+_OF_AN_EVENT = ("customer", "event"), ("registry_events.customer", "registry_events.slug")
 
-def table_of(entity: Entity) -> sa.Table:
-    """Return the table an entity is a row of."""
-    if isinstance(entity, Customer):
-        return customers
-    return events if isinstance(entity, Event) else destinations
+samples = sa.Table(
+    "registry_samples",
+    metadata,
+    sa.Column("customer", SLUG, primary_key=True),
+    sa.Column("event", SLUG, primary_key=True),
+    sa.Column("sample", sa.JSON, nullable=False),
+    sa.Column("taken_at", UtcDateTime, nullable=False),
+    sa.ForeignKeyConstraint(*_OF_AN_EVENT, name="registry_samples_event"),
+)
 
+contracts = sa.Table(
+    "registry_contracts",
+    metadata,
+    sa.Column("customer", SLUG, primary_key=True),
+    sa.Column("event", SLUG, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("mode", sa.String(20), nullable=False),
+    sa.Column("schema", sa.JSON, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.ForeignKeyConstraint(*_OF_AN_EVENT, name="registry_contracts_event"),
+)
 
-def values_of(entity: Entity) -> dict[str, Any]:
-    """Return the row of an entity, by column name."""
-    if isinstance(entity, Customer):
-        return {
-            "slug": entity.slug,
-            "display_name": entity.display_name,
-            "auto_activate": entity.policy.auto_activate,
-            "schema_mode": entity.policy.schema_mode,
-            "dedup_window_hours": entity.policy.dedup_window_hours,
-            "column_limit": entity.policy.column_limit,
-            "destination": entity.destination,
-            "isolated": entity.isolated,
-            "created_at": entity.created_at,
-            "removed_at": entity.removed_at,
-            "revision": entity.revision,
-        }
-    if isinstance(entity, Event):
-        return {
-            "customer": entity.customer,
-            "slug": entity.slug,
-            "display_name": entity.display_name,
-            "state": entity.state.value,
-            "freshness_deadline_minutes": entity.freshness_deadline_minutes,
-            "first_seen_at": entity.first_seen_at,
-            "first_seen_hour": entity.first_seen_hour,
-            "seen_records": entity.seen_records,
-            "revision": entity.revision,
-        }
-    return {
-        "name": entity.name,
-        "kind": entity.kind,
-        "settings": dict(entity.settings),
-        "secret_reference": entity.secret_reference,
-        "schema_name": entity.schema,
-        "revision": entity.revision,
-    }
+write_keys = sa.Table(
+    "registry_write_keys",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column(
+        "customer",
+        SLUG,
+        sa.ForeignKey("registry_customers.slug", name="registry_write_keys_customer"),
+        nullable=False,
+        index=True,
+    ),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False, unique=True),
+    sa.Column("hint", sa.String(20), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime),
+    sa.Column("revoked_at", UtcDateTime),
+    sa.Column("revision", sa.Integer, nullable=False),
+)
 
+tokens = sa.Table(
+    "registry_tokens",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("scope", sa.String(20), nullable=False),
+    sa.Column("customer", SLUG, sa.ForeignKey("registry_customers.slug", name="registry_tokens_customer")),
+    sa.Column("hash", sa.String(64), nullable=False, unique=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime),
+    sa.Column("revoked_at", UtcDateTime),
+    sa.Column("last_used_at", UtcDateTime),
+    sa.Column("revision", sa.Integer, nullable=False),
+)
 
-def customer_of(row: sa.Row[Any]) -> Customer:
-    """Read a row of `customers`."""
-    slug, display_name, auto_activate, schema_mode, dedup_window_hours, column_limit, *rest = row
-    return Customer(slug, display_name, Policy(auto_activate, schema_mode, dedup_window_hours, column_limit), *rest)
+sessions = sa.Table(
+    "registry_sessions",
+    metadata,
+    sa.Column("hash", sa.String(64), primary_key=True),
+    sa.Column(
+        "token", sa.String(40), sa.ForeignKey("registry_tokens.id", name="registry_sessions_token"), nullable=False
+    ),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+)
+"""Of the page: a session is as good as the token it was opened with, and not longer."""
 
-
-def event_of(row: sa.Row[Any]) -> Event:
-    """Read a row of `events`."""
-    customer, slug, display_name, state, *rest = row
-    return Event(customer, slug, display_name, EventState(state), *rest)
-
-
-def destination_of(row: sa.Row[Any]) -> Destination:
-    """Read a row of `destinations`."""
-    return Destination(*row)
-
-
-def audit_entry_of(row: sa.Row[Any]) -> AuditEntry:
-    """Read a row of `audit`."""
-    return AuditEntry(*row)
+answers = sa.Table(
+    "registry_answers",
+    metadata,
+    # The digest of who asked and of the idempotency key they gave.
+    sa.Column("hash", sa.String(64), primary_key=True),
+    sa.Column("request_digest", sa.String(64), nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("kept_until", UtcDateTime, nullable=False),
+)

@@ -11,20 +11,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from clickstream_platform.registry import tables
+from clickstream_platform.registry import rows, tables
+from clickstream_platform.registry.contract_rows import ContractRows
 from clickstream_platform.registry.documents import Entity, kind_and_name, to_document
 from clickstream_platform.registry.entities import AuditEntry, Customer, Destination, Event, EventState
+from clickstream_platform.registry.secret_rows import SecretRows
 
 _NAMES_PER_QUERY = 500
 """Older SQLite builds take 999 parameters in a statement."""
 
 
-class Transaction:
+class Transaction(SecretRows, ContractRows):
     """The rows of the registry as entities, within one transaction."""
-
-    def __init__(self, connection: sa.Connection) -> None:
-        """Work on a connection whose transaction somebody else ends."""
-        self.connection = connection
 
     def lock(self) -> None:
         """Wait for the turn to write. SQLite's lock is taken by BEGIN IMMEDIATE; PostgreSQL's is this row."""
@@ -40,33 +38,35 @@ class Transaction:
 
     def customer(self, slug: str) -> Customer | None:
         """Return a customer, tombstone or not."""
-        row = self.connection.execute(sa.select(tables.customers).where(tables.customers.c.slug == slug)).first()
-        return None if row is None else tables.customer_of(row)
+        row = self.connection.execute(sa.select(*rows.CUSTOMER_COLUMNS).where(tables.customers.c.slug == slug)).first()
+        return None if row is None else rows.customer_of(row)
 
     def customers(self, *, include_removed: bool = False, after: str = "", limit: int | None = None) -> list[Customer]:
         """Return customers by slug, those past the slug `after`."""
         table = tables.customers
-        query = sa.select(table).where(table.c.slug > after).order_by(table.c.slug).limit(limit)
+        query = sa.select(*rows.CUSTOMER_COLUMNS).where(table.c.slug > after).order_by(table.c.slug).limit(limit)
         if not include_removed:
             query = query.where(table.c.removed_at.is_(None))
-        return [tables.customer_of(row) for row in self.connection.execute(query)]
+        return [rows.customer_of(row) for row in self.connection.execute(query)]
 
     def customers_of(self, destination: str) -> list[Customer]:
         """Return the live customers whose tables are in a destination."""
         table = tables.customers
-        query = sa.select(table).where(table.c.destination == destination, table.c.removed_at.is_(None))
-        return [tables.customer_of(row) for row in self.connection.execute(query.order_by(table.c.slug))]
+        query = sa.select(*rows.CUSTOMER_COLUMNS).where(
+            table.c.destination == destination, table.c.removed_at.is_(None)
+        )
+        return [rows.customer_of(row) for row in self.connection.execute(query.order_by(table.c.slug))]
 
     def destination(self, name: str) -> Destination | None:
         """Return a destination."""
         query = sa.select(tables.destinations).where(tables.destinations.c.name == name)
         row = self.connection.execute(query).first()
-        return None if row is None else tables.destination_of(row)
+        return None if row is None else rows.destination_of(row)
 
     def destinations(self) -> list[Destination]:
         """Return all destinations by name."""
         query = sa.select(tables.destinations).order_by(tables.destinations.c.name)
-        return [tables.destination_of(row) for row in self.connection.execute(query)]
+        return [rows.destination_of(row) for row in self.connection.execute(query)]
 
     def event(self, customer: str, slug: str) -> Event | None:
         """Return one event."""
@@ -77,47 +77,53 @@ class Transaction:
         table = tables.events
         for start in range(0, len(slugs), _NAMES_PER_QUERY):
             names = slugs[start : start + _NAMES_PER_QUERY]
-            query = sa.select(table).where(table.c.customer == customer, table.c.slug.in_(names))
-            yield from map(tables.event_of, self.connection.execute(query))
+            query = sa.select(*rows.EVENT_COLUMNS).where(table.c.customer == customer, table.c.slug.in_(names))
+            yield from map(rows.event_of, self.connection.execute(query))
 
     def events(
         self, customer: str, states: Collection[EventState] | None = None, after: str = "", limit: int | None = None
     ) -> list[Event]:
         """Return one customer's events by slug, those past the slug `after`."""
         table = tables.events
-        query = sa.select(table).where(table.c.customer == customer, table.c.slug > after)
+        query = sa.select(*rows.EVENT_COLUMNS).where(table.c.customer == customer, table.c.slug > after)
         if states is not None:
             query = query.where(table.c.state.in_([state.value for state in states]))
-        return [tables.event_of(row) for row in self.connection.execute(query.order_by(table.c.slug).limit(limit))]
+        return [rows.event_of(row) for row in self.connection.execute(query.order_by(table.c.slug).limit(limit))]
 
     def live_events(self) -> list[Event]:
         """Return the events of all customers that are not removed, by customer and slug."""
         table, owner = tables.events, tables.customers
-        query = sa.select(table).join(owner, owner.c.slug == table.c.customer).where(owner.c.removed_at.is_(None))
-        return [tables.event_of(row) for row in self.connection.execute(query.order_by(table.c.customer, table.c.slug))]
+        query = sa.select(*rows.EVENT_COLUMNS).join(owner, owner.c.slug == table.c.customer)
+        query = query.where(owner.c.removed_at.is_(None))
+        return [rows.event_of(row) for row in self.connection.execute(query.order_by(table.c.customer, table.c.slug))]
 
     def insert(self, entities: Sequence[Entity]) -> None:
         """Insert new entities of one kind."""
         if entities:
-            statement = sa.insert(tables.table_of(entities[0]))
-            self.connection.execute(statement, [tables.values_of(entity) for entity in entities])
+            statement = sa.insert(rows.table_of(entities[0]))
+            self.connection.execute(statement, [rows.values_of(entity) for entity in entities])
 
     def update(self, entity: Entity) -> None:
         """Replace the row of an entity."""
-        table = tables.table_of(entity)
-        values = tables.values_of(entity)
+        table = rows.table_of(entity)
+        values = rows.values_of(entity)
         keys = [column == values[column.name] for column in table.primary_key]
         self.connection.execute(sa.update(table).where(*keys).values(values))
 
     def update_sightings(self, events: Collection[Event]) -> None:
-        """Store the counters and first hours of many events of one customer."""
+        """Store the counters and hours of many events of one customer."""
         if not events:
             return
         table = tables.events
         statement = (
             sa.update(table)
             .where(table.c.customer == sa.bindparam("of_customer"), table.c.slug == sa.bindparam("of_slug"))
-            .values(seen_records=sa.bindparam("records"), first_seen_hour=sa.bindparam("hour"))
+            .values(
+                seen_records=sa.bindparam("records"),
+                first_seen_hour=sa.bindparam("first_hour"),
+                last_seen_hour=sa.bindparam("last_hour"),
+                waiting_records=sa.bindparam("waiting"),
+            )
         )
         self.connection.execute(
             statement,
@@ -126,7 +132,9 @@ class Transaction:
                     "of_customer": event.customer,
                     "of_slug": event.slug,
                     "records": event.seen_records,
-                    "hour": event.first_seen_hour,
+                    "first_hour": event.first_seen_hour,
+                    "last_hour": event.last_seen_hour,
+                    "waiting": event.waiting_records,
                 }
                 for event in events
             ],
@@ -136,10 +144,10 @@ class Transaction:
         self, at: datetime, actor: str, action: str, changes: Collection[tuple[Entity | None, Entity]]
     ) -> None:
         """Log changes of one kind, each as the entity before (None when new) and after; grow the version."""
-        rows: list[dict[str, Any]] = []
+        entries: list[dict[str, Any]] = []
         for before, after in changes:
             kind, customer, name = kind_and_name(after)
-            rows.append(
+            entries.append(
                 {
                     "at": at,
                     "actor": actor,
@@ -150,8 +158,8 @@ class Transaction:
                     "after": to_document(after),
                 }
             )
-        if rows:
-            self.connection.execute(sa.insert(tables.audit), rows)
+        if entries:
+            self.connection.execute(sa.insert(tables.audit), entries)
             self.bump_version()
 
     def audit(self, customer: str | None, before: int | None, limit: int) -> list[AuditEntry]:
@@ -162,4 +170,4 @@ class Transaction:
             query = query.where(table.c.customer == customer)
         if before is not None:
             query = query.where(table.c.number < before)
-        return [tables.audit_entry_of(row) for row in self.connection.execute(query)]
+        return [rows.audit_entry_of(row) for row in self.connection.execute(query)]

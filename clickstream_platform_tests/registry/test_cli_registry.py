@@ -64,6 +64,8 @@ def test_the_life_of_a_customer(run: Run, answer: Answer) -> None:
         "schema_mode": "freeze",
         "dedup_window_hours": 24,
         "column_limit": 300,
+        "load_threshold_percent": 100,
+        "retention_days": None,
     }
     assert answer("customers", "remove", "acme_inc")["removed_at"] is not None
     assert answer("customers", "list") == []
@@ -107,8 +109,8 @@ def test_destinations(run: Run, answer: Answer) -> None:
     options = ("--kind", "redshift", "--setting", "host=h", "--setting", "options=a=b")
     added = answer("destinations", "add", "main", *options)
     assert added["settings"] == {"host": "h", "options": "a=b"}
-    replaced = answer("destinations", "replace", "main", "--kind", "redshift", "--secret-reference", "vault:main")
-    assert (replaced["settings"], replaced["secret_reference"], replaced["revision"]) == ({}, "vault:main", 2)
+    replaced = answer("destinations", "replace", "main", "--kind", "redshift", "--secret-reference", "env:MAIN_LOGIN")
+    assert (replaced["settings"], replaced["secret_reference"], replaced["revision"]) == ({}, "env:MAIN_LOGIN", 2)
     assert answer("destinations", "show", "main") == replaced
     assert [each["name"] for each in answer("destinations", "list")] == ["default", "main"]
     answer("customers", "add", "acme")

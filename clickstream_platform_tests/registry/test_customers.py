@@ -134,7 +134,7 @@ def test_a_restored_customer_has_its_events_still_removed(registry: RegistryServ
 
 
 def test_a_destination_is_read_back_and_replaced(any_registry: RegistryService) -> None:
-    destination = Destination("main", "redshift", {"host": "h", "port": "5439"}, "secret-manager:redshift", None)
+    destination = Destination("main", "redshift", {"host": "h", "port": "5439"}, "env:REDSHIFT_LOGIN", None)
     added = any_registry.add_destination(destination)
     assert added == destination == any_registry.get_destination("main")
     with pytest.raises(ConflictError, match="exists already"):

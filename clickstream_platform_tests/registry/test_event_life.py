@@ -31,6 +31,10 @@ class EventLife(RuleBasedStateMachine):
         self.registry = open_registry("sqlite://", FixedClock(START))
         self.states: dict[str, str] = {}
         self.counts: dict[str, int] = {}
+        self.waiting: dict[str, int] = {}
+        self.activations: dict[str, int] = {}
+        self.in_force: dict[str, int] = {}
+        self.versions: dict[str, int] = {}
         self.auto_activate = True
         self.etag = ""
 
@@ -55,6 +59,9 @@ class EventLife(RuleBasedStateMachine):
             assert expected is None
         else:
             assert event.state.value == expected
+            if expected == "active" and before != "active":
+                self.activations[slug] = self.activations.get(slug, 0) + 1
+                self.waiting[slug] = 0
             self.states[slug] = event.state.value
             self.counts.setdefault(slug, 0)
 
@@ -66,6 +73,9 @@ class EventLife(RuleBasedStateMachine):
         for slug, count in seen.items():
             self.states.setdefault(slug, "active" if self.auto_activate else "discovered")
             self.counts[slug] = self.counts.get(slug, 0) + count
+            self.activations.setdefault(slug, 1)
+            waits = self.states[slug] != "active"
+            self.waiting[slug] = self.waiting.get(slug, 0) + (count if waits else 0)
         assert {slug: event.state.value for slug, event in answer.items()} == {slug: self.states[slug] for slug in seen}
 
     @rule(auto_activate=st.booleans())
@@ -73,6 +83,27 @@ class EventLife(RuleBasedStateMachine):
         """Change what becomes of new events; known ones stay as they are."""
         self.registry.update_customer_policy("acme", Policy(auto_activate=auto_activate))
         self.auto_activate = auto_activate
+
+    @rule(slug=SLUGS, activate=st.booleans())
+    def agree_on_a_contract(self, slug: str, activate: bool) -> None:
+        """Add the next version, in force or not; whatever the event's state is."""
+        if slug not in self.states:
+            return
+        contract = self.registry.add_contract("acme", slug, "freeze", {"title": slug}, activate=activate)
+        self.versions[slug] = self.versions.get(slug, 0) + 1
+        assert contract.version == self.versions[slug]
+        if activate:
+            self.in_force[slug] = contract.version
+
+    @rule(slug=SLUGS, version=st.none() | st.integers(1, 3))
+    def choose_a_version(self, slug: str, version: int | None) -> None:
+        """Put an older version in force again, or none."""
+        if slug not in self.states or (version or 0) > self.versions.get(slug, 0):
+            return
+        self.registry.set_contract_version("acme", slug, version)
+        self.in_force.pop(slug, None)
+        if version is not None:
+            self.in_force[slug] = version
 
     @rule()
     def remove_and_restore_the_customer(self) -> None:
@@ -87,6 +118,13 @@ class EventLife(RuleBasedStateMachine):
         events = self.registry.list_events("acme") if hasattr(self, "neighbours") else []
         assert {event.slug: event.state.value for event in events} == self.states
         assert {event.slug: event.seen_records for event in events} == self.counts
+        assert {event.slug: event.waiting_records for event in events} == {
+            s: self.waiting.get(s, 0) for s in self.states
+        }
+        assert {event.slug: event.activation for event in events} == self.activations
+        if hasattr(self, "neighbours"):
+            found = self.registry.contracts_in_force("acme")
+            assert {slug: contract.version for slug, contract in found.items()} == self.in_force
         if hasattr(self, "neighbours"):
             assert self.registry.list_events("neighbour") == list(self.neighbours.values())
 

@@ -69,7 +69,7 @@ def test_every_action_in_every_state(registry: RegistryService, state: EventStat
 def test_an_event_is_read_back_as_it_was_added(any_registry: RegistryService) -> None:
     any_registry.add_customer("acme")
     added = any_registry.add_event("acme", "注文完了", display_name="注文 完了 🛒", freshness_deadline_minutes=90)
-    assert added == Event("acme", "注文完了", "注文 完了 🛒", ACTIVE, 90, START, None, 0, 1)
+    assert added == Event("acme", "注文完了", "注文 完了 🛒", ACTIVE, 90, START, None)
     assert any_registry.get_event("acme", "注文完了") == added
 
 
@@ -129,7 +129,7 @@ def test_first_sight_follows_the_policy(any_registry: RegistryService) -> None:
     eager = any_registry.record_seen("eager", Hour.parse(HOUR), {"order_completed": ("Order Completed", 3)})
     careful = any_registry.record_seen("careful", HOUR, {"order_completed": ("Order Completed", 3)})
 
-    expected = Event("eager", "order_completed", "Order Completed", ACTIVE, None, START, HOUR, 3)
+    expected = Event("eager", "order_completed", "Order Completed", ACTIVE, None, START, HOUR, 3, HOUR)
     assert eager == {"order_completed": expected}
     assert careful["order_completed"].state is DISCOVERED
     assert any_registry.get_event("careful", "order_completed") == careful["order_completed"]
@@ -142,7 +142,7 @@ def test_a_second_sight_counts_and_keeps_the_earliest_hour(any_registry: Registr
     any_registry.record_seen("acme", "2026-11-22T13", {"a": ("another spelling", 4), "b": ("B", 1)})
     seen = any_registry.record_seen("acme", "2026-11-21T23", {"a": ("A", 2)})
 
-    assert seen == {"a": Event("acme", "a", "A", ACTIVE, None, START, "2026-11-21T23", 9)}
+    assert seen == {"a": Event("acme", "a", "A", ACTIVE, None, START, "2026-11-21T23", 9, "2026-11-22T13")}
     assert any_registry.get_event("acme", "a") == seen["a"]
     assert any_registry.get_event("acme", "b").seen_records == 1
 

@@ -13,9 +13,11 @@ from alembic.script import ScriptDirectory
 
 from clickstream_platform.errors import ConfigurationError, RegistryError
 from clickstream_platform.gateways.clock import FixedClock
+from clickstream_platform.registry.entities import Policy
 from clickstream_platform.registry.migrating import HEAD, VERSION_TABLE, alembic_config, current_revision, migrate
 from clickstream_platform.registry.opening import open_registry
 from clickstream_platform.registry.refusals import RegistryUnavailableError
+from clickstream_platform.registry.service import RegistryService
 from clickstream_platform.registry.store import Store
 from clickstream_platform.registry.tables import metadata
 
@@ -60,6 +62,39 @@ def test_what_is_stored_survives_opening_again(database_url: str, clock: FixedCl
         before = service.snapshot()
     with open_registry(database_url, clock) as service:
         assert service.snapshot() == before
+
+
+def test_rows_of_the_first_form_survive_the_second_and_the_way_back(database_url: str, clock: FixedClock) -> None:
+    store = Store(database_url)
+    migrate(store, "0001")
+    with store.begin_writing() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO registry_customers (slug, display_name, auto_activate, schema_mode, dedup_window_hours, "
+                "column_limit, destination, isolated, created_at, revision) "
+                "VALUES ('acme', 'Acme', true, 'evolve', 24, 1600, 'default', false, '2026-11-22 09:00:00', 1)"
+            )
+        )
+        connection.execute(
+            sa.text(
+                "INSERT INTO registry_events (customer, slug, display_name, state, first_seen_at, seen_records, "
+                "revision) VALUES ('acme', 'a', 'A', 'paused', '2026-11-22 09:00:00', 3, 4)"
+            )
+        )
+    migrate(store)
+    service = RegistryService(store, clock)
+    assert service.get_customer("acme").policy == Policy()
+    event = service.get_event("acme", "a")
+    assert (event.seen_records, event.activation, event.waiting_records, event.revision) == (3, 1, 0, 4)
+    assert service.resume_event("acme", "a").activation == 2
+    service.add_token("me", "admin")
+
+    migrate(store, "0001")
+    with store.engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT state FROM registry_events")).scalar_one() == "active"
+    migrate(store)
+    assert service.get_event("acme", "a").state.value == "active"
+    store.close()
 
 
 def test_a_failed_migration_leaves_nothing(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

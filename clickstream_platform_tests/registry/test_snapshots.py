@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 
 from clickstream_platform.gateways.clock import FixedClock
 from clickstream_platform.registry.documents import digest, parse_snapshot, snapshot_document
-from clickstream_platform.registry.entities import Customer, Destination, Event, EventState, Policy, Snapshot
+from clickstream_platform.registry.entities import (
+    Contract,
+    Customer,
+    Destination,
+    Event,
+    EventState,
+    Policy,
+    Snapshot,
+    WriteKey,
+)
 from clickstream_platform.registry.refusals import InvalidRequestError
 from clickstream_platform.registry.service import RegistryService
 
@@ -30,7 +39,17 @@ CUSTOMERS = st.builds(Customer, TEXT, TEXT, POLICIES, TEXT, st.booleans(), TIMES
 EVENTS = st.builds(
     Event,
     *(TEXT, TEXT, TEXT, st.sampled_from(EventState), st.none() | st.integers(1, 99), TIMES, st.none() | TEXT),
-    *(st.integers(0), st.integers(1, 9)),
+    *(st.integers(0), st.none() | TEXT, st.integers(0), st.integers(1, 9), st.none() | st.integers(1, 9)),
+    st.integers(1, 9),
+)
+KEYS = st.builds(
+    WriteKey, *[TEXT] * 5, TIMES, expires_at=st.none() | TIMES, revoked_at=st.none(), revision=st.integers(1, 9)
+)
+JSON = st.recursive(st.none() | st.booleans() | st.integers(0, 9) | TEXT, lambda inner: st.dictionaries(TEXT, inner))
+CONTRACTS = st.builds(
+    Contract,
+    *(TEXT, TEXT, st.integers(1, 9), st.sampled_from(["evolve", "freeze", "reject"]), st.dictionaries(TEXT, JSON)),
+    *(TEXT, TIMES, TEXT),
 )
 DESTINATIONS = st.builds(
     Destination,
@@ -43,16 +62,34 @@ def _many(values: st.SearchStrategy[_T]) -> st.SearchStrategy[tuple[_T, ...]]:
     return st.lists(values, max_size=3).map(tuple)
 
 
-@given(st.builds(Snapshot, _many(CUSTOMERS), _many(EVENTS), _many(DESTINATIONS), TEXT, TIMES))
+@given(
+    st.builds(
+        Snapshot, _many(CUSTOMERS), _many(EVENTS), _many(DESTINATIONS), TEXT, TIMES, _many(KEYS), _many(CONTRACTS)
+    )
+)
 def test_a_snapshot_survives_being_written_as_json(snapshot: Snapshot) -> None:
     assert parse_snapshot(json.loads(json.dumps(snapshot_document(snapshot)))) == snapshot
 
 
+def test_a_newer_registry_may_tell_more(filled: RegistryService) -> None:
+    filled.add_write_key("acme", "web")
+    filled.add_contract("zebra", "c", "freeze", {})
+    snapshot = filled.snapshot()
+    document = snapshot_document(snapshot) | {"later": 1}
+    for kind in ("customers", "events", "destinations", "contracts", "write_keys"):
+        assert document[kind]
+        document[kind] = [each | {"later": 1} for each in document[kind]]
+    document["customers"] = [each | {"policy": each["policy"] | {"later": 1}} for each in document["customers"]]
+    assert parse_snapshot(document) == snapshot
+
+
 @given(EVENTS, EVENTS)
 def test_equal_digest_exactly_when_equal_content(one: Event, other: Event) -> None:
-    same_content = replace(one, seen_records=0) == replace(other, seen_records=0)
-    assert (digest((), (one,), ()) == digest((), (other,), ())) == same_content
-    assert digest((), (one,), ()) == digest((), (replace(one, seen_records=other.seen_records),), ())
+    def content(event: Event) -> Event:
+        return replace(event, seen_records=0, last_seen_hour=None, waiting_records=0)
+
+    assert (digest([[one]]) == digest([[other]])) == (content(one) == content(other))
+    assert digest([[one]]) == digest([[replace(one, seen_records=1, last_seen_hour="x", waiting_records=2)]])
 
 
 @pytest.mark.parametrize("document", [{}, {"customers": 1}, {"customers": [], "events": [{"slug": "a"}]}])
@@ -102,6 +139,10 @@ CHANGES: dict[str, Callable[[RegistryService], object]] = {
     "remove event": lambda registry: registry.remove_event("zebra", "c"),
     "deadline": lambda registry: registry.set_freshness_deadline("zebra", "c", 5),
     "add destination": lambda registry: registry.add_destination(Destination("other", "duckdb", {})),
+    "update customer": lambda registry: registry.update_customer("acme", display_name="Acme Corporation"),
+    "update event": lambda registry: registry.update_event("zebra", "c", display_name="Sea"),
+    "add write key": lambda registry: registry.add_write_key("acme", "web"),
+    "add contract": lambda registry: registry.add_contract("zebra", "c", "freeze", {}),
     "replace destination": lambda registry: registry.replace_destination(Destination("main", "redshift", {})),
 }
 
