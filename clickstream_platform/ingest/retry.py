@@ -86,13 +86,19 @@ def _routed(
 
 
 def _shards(customer: str, routed: Iterable[tuple[QuarantinedRecord, Place, bytes]]) -> dict[_Group, str]:
-    """Name the shard of each raw object and reason after everything its objects will hold."""
+    """Name the shard of each raw object and reason after everything its objects will hold.
+
+    What a contract rejected is named after the contract's version too, which is in the detail: a record that the next
+    version rejected again must not count as written already when the one after that would take it.
+    """
     hashes = {}
     for record, place, line in routed:
         group = (record.object_key, record.reason)
         if group not in hashes:
             hashes[group] = sha256("\0".join((customer, *group)).encode())
         hashes[group].update(f"\0{record.line}\0{place.event}\0{place.hour}\0{len(line)}\0".encode() + line)
+        if record.reason is RejectReason.CONTRACT:
+            hashes[group].update(f"\0{record.detail}".encode(errors="surrogatepass"))
     return {group: f"{SHARD_PREFIX}{value.hexdigest()[:DIGEST_HEX_DIGITS]}" for group, value in hashes.items()}
 
 

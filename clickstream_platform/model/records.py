@@ -27,6 +27,7 @@ class RejectReason(StrEnum):
     NO_MESSAGE_ID = "no_message_id"
     WRONG_STREAM = "wrong_stream"
     UNKNOWN_COLUMN = "unknown_column"  # schema_mode = reject
+    CONTRACT = "contract"  # breaks the event's contract, whose mode is reject
     GZIP_TRUNCATED = "gzip_truncated"
     GZIP_CORRUPT = "gzip_corrupt"
     GZIP_CHECKSUM = "gzip_checksum"
@@ -46,6 +47,7 @@ class DiscardReason(StrEnum):
     NOT_AN_OBJECT = "not_an_object"  # properties, traits or context that are no object
     NUL_CHARACTER = "nul_character"
     DUPLICATE_KEY = "duplicate_key"  # an object has the key again further on: the last wins
+    CONTRACT = "contract"  # breaks the event's contract, whose mode is freeze
 
 
 _T = ColumnType

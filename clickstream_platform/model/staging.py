@@ -57,12 +57,18 @@ class StagedTable:
 
 @dataclass(frozen=True, slots=True)
 class StagedStream:
-    """One stream-hour of the batch: its input digest, exact counts and quarantine object (if anything was rejected)."""
+    """One stream-hour of the batch: its input digest, exact counts and quarantine object (if anything was rejected).
+
+    `contract_version` is the contract that its records were held to, `broken_records` counts those that broke it,
+    repeated ones too, whatever became of them.
+    """
 
     event: str
     digest: str
     counts: StreamCounts
     quarantine_key: str | None = None
+    contract_version: int | None = None
+    broken_records: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +122,7 @@ class StagedBatch:
             hour=Hour.parse(body["hour"]),
             digest=body["digest"],
             streams=tuple(
-                StagedStream(s["event"], s["digest"], StreamCounts(**s["counts"]), s["quarantine_key"])
-                for s in body["streams"]
+                StagedStream(**{**stream, "counts": StreamCounts(**stream["counts"])}) for stream in body["streams"]
             ),
             packs=tuple(
                 Pack(tuple(StagedPart(**part) for part in pack["parts"]), _columns(pack["columns"]), pack["shared"])

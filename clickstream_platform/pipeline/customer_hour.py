@@ -17,6 +17,7 @@ from clickstream_platform.errors import ClickstreamError, RetryableError, StaleS
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.manifests import Manifest
 from clickstream_platform.model.staging import StagedBatch
+from clickstream_platform.model.streams import Stream
 from clickstream_platform.pipeline.admission import admit
 from clickstream_platform.pipeline.freezing import freeze
 from clickstream_platform.pipeline.ports import (
@@ -29,7 +30,7 @@ from clickstream_platform.pipeline.ports import (
     StreamOutcome,
 )
 from clickstream_platform.pipeline.reports import CustomerHourReport, StreamReport, StreamStatus
-from clickstream_platform.pipeline.rules import schema_policy
+from clickstream_platform.pipeline.rules import rejection_problem, schema_policy
 from clickstream_platform.pipeline.stopwatch import Stopwatch
 from clickstream_platform.registry.entities import Customer
 
@@ -161,7 +162,9 @@ class CustomerHours:
         started_at = self._clock.now()
         for attempt in range(1, MAX_STAGINGS + 1):
             with batch.watch.measure("stage"):
-                staged = self._stage(batch, loader, wanted)
+                staged, wanted = self._stage_bearable(batch, loader, wanted)
+            if staged is None:
+                return
             if goal == Goal.STAGE:
                 batch.reports |= {event: _staged_report(staged, event, wanted[event]) for event in wanted}
                 return
@@ -185,14 +188,41 @@ class CustomerHours:
             wanted = stale
             batch.progress(f"{batch.customer.slug} {batch.hour}: {len(stale)} tables changed meanwhile; staging again")
 
+    def _stage_bearable(
+        self, batch: _Batch, loader: CustomerLoader, wanted: Mapping[str, Manifest]
+    ) -> tuple[StagedBatch | None, Mapping[str, Manifest]]:
+        """Stage, fail the streams with too many rejected records, and stage again without them if there are others."""
+        staged = self._stage(batch, loader, wanted)
+        refused = _refused(batch, staged, wanted)
+        if not refused:
+            return staged, wanted
+        batch.reports |= refused
+        wanted = {event: manifest for event, manifest in wanted.items() if event not in refused}
+        for report in refused.values():
+            batch.progress(str(report.error))
+        # No stream's records change how another is staged, so none can get worse.
+        return (self._stage(batch, loader, wanted) if wanted else None), wanted
+
     def _stage(self, batch: _Batch, loader: CustomerLoader, wanted: Mapping[str, Manifest]) -> StagedBatch:
         customer = batch.customer.slug
         states = loader.table_states(customer, batch.hour, tuple(wanted))
-        rules = schema_policy(batch.customer.policy, loader)
+        rules = schema_policy(batch.customer.policy, loader, self._registry.contracts_in_force(customer))
         staged = self._stager.stage(customer, batch.hour, wanted, states, rules, loader.max_abs_integer)
         rows = sum(stream.counts.rows for stream in staged.streams)
         batch.progress(f"{customer} {batch.hour}: staged {rows} rows of {len(wanted)} events")
         return staged
+
+
+def _refused(batch: _Batch, staged: StagedBatch, wanted: Mapping[str, Manifest]) -> dict[str, StreamReport]:
+    """Return the failures of the streams with more rejected records than the customer's policy bears."""
+    refused = {}
+    for each in staged.streams:
+        stream = Stream(staged.customer, each.event)
+        problem = rejection_problem(batch.customer.policy, stream, f"{stream} {staged.hour}", each.counts)
+        if problem is not None:
+            report = _staged_report(staged, each.event, wanted[each.event])
+            refused[each.event] = replace(report, status=StreamStatus.FAILED, error=problem)
+    return refused
 
 
 def _staged_report(batch: StagedBatch, event: str, manifest: Manifest) -> StreamReport:
@@ -207,6 +237,8 @@ def _staged_report(batch: StagedBatch, event: str, manifest: Manifest) -> Stream
         table.columns if table else (),
         stream.quarantine_key,
         staged=True,
+        contract_version=stream.contract_version,
+        broken_records=stream.broken_records,
     )
 
 

@@ -33,7 +33,8 @@ class StreamReport:
     """One stream-hour.
 
     `reason` says why it was skipped, `error` why it failed, `staged` whether that step was done. `reopened` are later
-    hours that must be loaded again, because this one gave up records that it had in their place.
+    hours that must be loaded again, because this one gave up records that it had in their place. `contract_version` is
+    the contract that its records were held to when they were staged now, `broken_records` counts those that broke it.
     """
 
     event: str
@@ -47,6 +48,8 @@ class StreamReport:
     reason: str = ""
     error: ClickstreamError | None = None
     reopened: tuple[Hour, ...] = ()
+    contract_version: int | None = None
+    broken_records: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,8 @@ class SchemaPlanner:
         return list(self._rendered(forecast)), dict(forecast.refused)
 
     def _stage(self, hour: Hour, wanted: Mapping[str, Manifest]) -> Forecast:
-        rules = schema_policy(self.customer.policy, self.forecaster.warehouse)
+        contracts = self.registry.contracts_in_force(self.customer.slug)
+        rules = schema_policy(self.customer.policy, self.forecaster.warehouse, contracts)
         states = self.forecaster.table_states(hour, tuple(wanted))
         integers = self.forecaster.max_abs_integer
         return self.forecaster.forecast(self.stager.stage(self.customer.slug, hour, wanted, states, rules, integers))

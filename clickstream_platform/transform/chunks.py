@@ -12,15 +12,17 @@ import numpy as np
 import pyarrow as pa
 
 from clickstream_platform.codecs.lines import LineBlock
+from clickstream_platform.transform.contracts import StreamContract
 from clickstream_platform.transform.texts import Ints
 
 
 @dataclass(frozen=True, slots=True)
 class BatchStream:
-    """A stream of the batch: its number in it and its event slug."""
+    """A stream of the batch: its number in it, its event slug, and the contract its records are held to."""
 
     number: int
     event: str
+    contract: StreamContract | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

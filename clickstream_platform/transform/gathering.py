@@ -43,6 +43,7 @@ class Gatherer:
     facts: dict[int, ColumnFacts] = field(default_factory=dict)
     blank: dict[int, int] = field(default_factory=dict)
     duplicates: dict[int, int] = field(default_factory=dict)
+    broken: dict[int, int] = field(default_factory=dict)
 
     def take(self, chunk: Chunk, shredded: Shredded) -> None:
         """Take one chunk's rows, rejections and notes."""
@@ -51,6 +52,8 @@ class Gatherer:
             self._reject(chunk, rejection)
         for index in shredded.blank:
             count_streams(self.blank, chunk.stream[index : index + 1])
+        if shredded.broken:
+            count_streams(self.broken, chunk.stream[shredded.broken])
         self.notes.add(chunk.first_position, shredded.notes)
         shreds = [shred for shred in shreds if len(shred)]
         for shred, keep in zip(shreds, self.seen.add(shreds), strict=True):

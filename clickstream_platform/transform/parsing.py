@@ -36,7 +36,12 @@ def parse_line(line: bytes) -> Any:  # noqa: ANN401 - any JSON value
         if _INFINITE not in str(error):
             _refuse(line, str(error))
         return _parse_raw(line, dict)
-    return _parse_raw(line, dict) if _ODD_NUMBER.search(line) else value
+    return _parse_raw(line, dict) if may_be_inexact(line) else value
+
+
+def may_be_inexact(line: bytes) -> bool:
+    """Tell whether a reader of JSON may read a number of the line as another one; never False when it may."""
+    return _ODD_NUMBER.search(line) is not None
 
 
 def parse_members(line: bytes) -> Any:  # noqa: ANN401 - any JSON value

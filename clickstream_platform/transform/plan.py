@@ -13,6 +13,7 @@ from typing import Literal
 
 from clickstream_platform.model.records import ENVELOPE_COLUMNS, LOAD_COLUMNS, TYPE_COLUMNS, DiscardReason
 from clickstream_platform.model.schemas import MAX_COLUMNS, Column, ColumnType, TableState, varchar_length
+from clickstream_platform.transform.contracts import ContractRule
 from clickstream_platform.transform.inference import evolve_column, infer_column
 
 SMALL_TABLE_ROWS = 5_000  # smaller tables share Parquet parts
@@ -28,11 +29,13 @@ class SchemaPolicy:
     """A customer's rules: what to do with new columns, how many columns a table may have, how long JSON may be.
 
     `max_json_bytes` is what the customer's warehouse takes as one value of a JSON column; None for no limit.
+    `contracts` are those in force, by event.
     """
 
     schema_mode: SchemaMode = "evolve"
     column_limit: int = MAX_COLUMNS
     max_json_bytes: int | None = None
+    contracts: Mapping[str, ContractRule] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from clickstream_platform.errors import RejectedRecordError
 from clickstream_platform.model.naming import event_slug
 from clickstream_platform.model.records import MAX_MESSAGE_ID_BYTES, DiscardReason, RejectReason
 from clickstream_platform.model.streams import RECORD_TYPES, TABLE_OF_TYPE
+from clickstream_platform.transform.contracts import StreamContract
 from clickstream_platform.transform.duplicate_keys import lost_members, may_repeat_keys
 from clickstream_platform.transform.json_values import RawNumber, dump_text
 from clickstream_platform.transform.layout import OBJECT_FIELDS, Path, column_of
@@ -31,22 +32,31 @@ class Note:
 
 @dataclass(slots=True)
 class FlatRecord:
-    """A record's columns as JSON text (no nulls), and what was left out."""
+    """A record's columns as JSON text (no nulls), what was left out, and whether it breaks its contract."""
 
     columns: dict[str, str] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
+    is_broken: bool = False
 
 
-def read_record(line: bytes, event: str, *, max_depth: int) -> tuple[FlatRecord, dict[str, Any]]:
+def read_record(
+    line: bytes, event: str, *, max_depth: int, contract: StreamContract | None = None
+) -> tuple[FlatRecord, dict[str, Any]]:
     """Return the flattened record of one line of the stream `event`, and the parsed record itself.
 
+    A record that breaks the stream's contract loses the values that break it, or is refused, by the contract's mode.
     Raises RejectedRecordError with the reason when the line is no valid record of this stream.
     """
     record = parse_line(line)
     if type(record) is not dict:
         raise RejectedRecordError(RejectReason.NOT_AN_OBJECT, f"a JSON {type(record).__name__}")
     record_type = _check_envelope(record, event)
-    flat = FlatRecord()
+    flat, repeats_keys = FlatRecord(), may_repeat_keys(line, record)
+    if contract is not None:
+        flat.is_broken, frozen = contract.hold(record, len(line))
+        for path, value in frozen:
+            column = column_of(record_type, path[: max_depth + 1]) or path[0]
+            flat.notes.append(Note(column, dump_text(value), DiscardReason.CONTRACT))
     # The envelope first: a page's own name wins over a property `name`, wherever in the record they are.
     for key, value in record.items():
         if key not in OBJECT_FIELDS:
@@ -58,7 +68,7 @@ def read_record(line: bytes, event: str, *, max_depth: int) -> tuple[FlatRecord,
             _flatten(flat, record_type, (key,), value, max_depth)
         else:
             flat.notes.append(Note(key, dump_text(value), DiscardReason.NOT_AN_OBJECT))
-    if may_repeat_keys(line, record):
+    if repeats_keys:
         for path, text in lost_members(line):
             column = column_of(record_type, path[: max_depth + 1]) or path[0]
             flat.notes.append(Note(column, text, DiscardReason.DUPLICATE_KEY))

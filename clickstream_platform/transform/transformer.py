@@ -22,6 +22,7 @@ from clickstream_platform.model.records import MAX_RECORD_BYTES
 from clickstream_platform.model.schemas import TableState
 from clickstream_platform.model.staging import BATCH_FILE, StagedBatch, StagedStream
 from clickstream_platform.transform.chunks import BatchStream
+from clickstream_platform.transform.contracts import open_contract
 from clickstream_platform.transform.dedup import SeenRecords
 from clickstream_platform.transform.engines.duckdb import DuckDBEngine
 from clickstream_platform.transform.gathering import Gatherer
@@ -68,10 +69,11 @@ class Transformer:
 
         `states` are the target tables as they are, by name; a missing one does not exist. `max_abs_integer(table,
         column)` is asked before a BIGINT column is widened. Raises ObjectChangedError when an object differs from its
-        manifest, ReconciliationError when the counts do not add up; nothing is staged then.
+        manifest, ReconciliationError when the counts do not add up, InvalidSchemaError for a contract that can't be
+        checked; nothing is staged then.
         """
         keep_freed_memory()
-        streams = [BatchStream(number, event) for number, event in enumerate(sorted(manifests))]
+        streams = _number_streams(manifests, policy)
         inputs = {stream.number: manifests[stream.event] for stream in streams}
         prefix = staged_prefix(customer, hour, batch_digest(manifests))
         with tempfile.TemporaryDirectory(dir=self._settings.work_dir) as name, _without_cycle_collection():
@@ -101,7 +103,7 @@ class Transformer:
             hour=hour,
             digest=batch_digest(manifests),
             streams=tuple(
-                StagedStream(s.event, inputs[s.number].digest, counts[s.number], keys.get(s.number)) for s in streams
+                _staged_stream(s, inputs[s.number], counts[s.number], keys.get(s.number), gathered) for s in streams
             ),
             packs=output.packs,
             tables=output.tables,
@@ -145,6 +147,21 @@ def batch_digest(manifests: Mapping[str, Manifest]) -> str:
     """Return 40 hex digits that name the whole input of a batch."""
     digests = "".join(f"{event}\n{manifests[event].digest}\n" for event in sorted(manifests))
     return hashlib.sha256(digests.encode()).hexdigest()[:40]
+
+
+def _number_streams(manifests: Mapping[str, Manifest], policy: SchemaPolicy) -> list[BatchStream]:
+    return [
+        BatchStream(number, event, open_contract(event, policy.contracts.get(event)))
+        for number, event in enumerate(sorted(manifests))
+    ]
+
+
+def _staged_stream(
+    stream: BatchStream, manifest: Manifest, counts: StreamCounts, quarantine_key: str | None, gathered: Gatherer
+) -> StagedStream:
+    version = stream.contract.version if stream.contract else None
+    broken = gathered.broken.get(stream.number, 0)
+    return StagedStream(stream.event, manifest.digest, counts, quarantine_key, version, broken)
 
 
 def _counts(

@@ -54,8 +54,15 @@ class DuckDBEngine:
             rows = members[~single[members]]
             if plan is None or len(rows) < MIN_ROWS:
                 single[rows] = True
-            else:
-                single[rows[~self._shred_group(chunk, lines, rows, plan, streams, result)]] = True
+                continue
+            edited, broken = _hold_to_contracts(chunk, rows, streams)
+            single[edited] = True
+            rows = rows[~single[rows]]
+            if not len(rows):
+                continue
+            done = self._shred_group(chunk, lines, rows, plan, streams, result)
+            single[rows[~done]] = True
+            result.broken.extend(broken[~single[broken]].tolist())
         indexes = np.flatnonzero(single).tolist()
         self._single.shred_lines(chunk, indexes, streams, result, self._learn)
         return result
@@ -156,6 +163,24 @@ class DuckDBEngine:
         done = np.zeros(len(rows), bool)
         done[found.lines[rows_done]] = True
         return done
+
+
+def _hold_to_contracts(chunk: Chunk, rows: Ints, streams: list[BatchStream]) -> tuple[Ints, Ints]:
+    """Return the rows that their contracts may change or reject, and the rows that break one and are loaded as sent."""
+    edited: list[int] = []
+    broken: list[int] = []
+    numbers = chunk.stream[rows]
+    for number in np.unique(numbers).tolist():
+        contract = streams[number].contract
+        if contract is None:
+            continue
+        for row in rows[numbers == number].tolist():
+            is_broken = contract.is_broken_by(chunk.line(row))
+            if is_broken is None or (is_broken and contract.mode != "evolve"):
+                edited.append(row)
+            elif is_broken:
+                broken.append(row)
+    return np.array(edited, np.int64), np.array(broken, np.int64)
 
 
 def _take_lines(lines: pa.StringArray, rows: Ints) -> pa.ChunkedArray:

@@ -21,12 +21,17 @@ class Rejection:
 
 @dataclass(slots=True)
 class Shredded:
-    """What a chunk became. `notes`: values left out, by the record's position; `blank`: lines of white space."""
+    """What a chunk became.
+
+    `notes`: values left out, by the record's position; `blank`: lines of white space; `broken`: indexes of records that
+    break their stream's contract, whatever became of them.
+    """
 
     shreds: list[Shred] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     notes: list[tuple[int, Note]] = field(default_factory=list)
     blank: list[int] = field(default_factory=list)
+    broken: list[int] = field(default_factory=list)
 
 
 class Engine(Protocol):

@@ -7,6 +7,7 @@ from typing import Any
 from zlib import crc32
 
 from clickstream_platform.errors import RejectedRecordError
+from clickstream_platform.model.records import RejectReason
 from clickstream_platform.transform.chunks import BatchStream, Chunk
 from clickstream_platform.transform.engines.port import Rejection, Shredded
 from clickstream_platform.transform.records import read_record
@@ -45,13 +46,18 @@ class SingleEngine:
         for index in indexes:
             line, number = chunk.line(index), int(chunk.stream[index])
             try:
-                flat, record = read_record(line, streams[number].event, max_depth=self._max_depth)
+                stream = streams[number]
+                flat, record = read_record(line, stream.event, max_depth=self._max_depth, contract=stream.contract)
             except RejectedRecordError as rejected:
+                if rejected.reason == RejectReason.CONTRACT:
+                    result.broken.append(index)
                 if line.strip():
                     result.rejections.append(Rejection(index, rejected.reason, rejected.detail))
                 else:
                     result.blank.append(index)
                 continue
+            if flat.is_broken:
+                result.broken.append(index)
             if learn is not None:
                 learn(number, record)
             if not names.issuperset(flat.columns):
