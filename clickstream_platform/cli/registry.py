@@ -1,7 +1,7 @@
 """`clickstream registry …`: the whole group, its options, and what concerns everything at once.
 
-Belongs here: the group, `snapshot` and `audit`. Does not: the commands of one kind of entity (`cli.registry_customers`,
-`cli.registry_events`, `cli.registry_destinations`), any rule (`registry.service`).
+Belongs here: the group, `snapshot` and `audit`. Does not: the commands of one kind of entity (`cli.registry_customers`
+and its siblings), any rule (`registry.service`).
 """
 
 from __future__ import annotations
@@ -10,18 +10,29 @@ from typing import Annotated
 
 import typer
 
+from clickstream_platform.cli.registry_contracts import contracts_app
 from clickstream_platform.cli.registry_customers import customers_app
 from clickstream_platform.cli.registry_destinations import destinations_app
 from clickstream_platform.cli.registry_events import events_app
+from clickstream_platform.cli.registry_exchange import apply_command, export_command
+from clickstream_platform.cli.registry_serve import serve_command
 from clickstream_platform.cli.registry_session import opened
+from clickstream_platform.cli.registry_tokens import tokens_app
+from clickstream_platform.cli.registry_write_keys import write_keys_app
 from clickstream_platform.cli.support import JsonOption, handle_errors, print_fields, print_json, print_table
 from clickstream_platform.registry.documents import audit_document, snapshot_document
 from clickstream_platform.registry.entities import EventState
 
-registry_app = typer.Typer(help="Customers, their events and their destinations.", no_args_is_help=True)
+registry_app = typer.Typer(help="Customers, their events, keys and destinations.", no_args_is_help=True)
 registry_app.add_typer(customers_app, name="customers")
 registry_app.add_typer(events_app, name="events")
+registry_app.add_typer(contracts_app, name="contracts")
+registry_app.add_typer(write_keys_app, name="write-keys")
 registry_app.add_typer(destinations_app, name="destinations")
+registry_app.add_typer(tokens_app, name="tokens")
+registry_app.command("export")(export_command)
+registry_app.command("apply")(apply_command)
+registry_app.command("serve")(serve_command)
 
 
 @registry_app.callback()
@@ -33,7 +44,7 @@ def registry(
     ] = None,
     actor: Annotated[str | None, typer.Option(help="Who is logged as making changes. Default: you.")] = None,
 ) -> None:
-    """Customers, their events and their destinations."""
+    """Customers, their events, keys and destinations."""
     context.obj = (registry_url, actor)
 
 

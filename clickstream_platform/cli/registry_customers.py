@@ -6,7 +6,7 @@ Belongs here: reading options, calling the service, printing. Does not: any rule
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,6 +25,12 @@ AutoActivateOption = Annotated[
 SchemaModeOption = Annotated[SchemaMode | None, typer.Option(help="What becomes of new columns.")]
 DedupWindowOption = Annotated[int | None, typer.Option(help="Hours either side in which an id loads once.")]
 ColumnLimitOption = Annotated[int | None, typer.Option(help="Columns a table may have.")]
+LoadThresholdOption = Annotated[
+    int | None, typer.Option(metavar="PERCENT", help="Greatest share of rejected records with which an hour is loaded.")
+]
+RetentionOption = Annotated[
+    int | None, typer.Option(metavar="DAYS", min=0, help="Days back that a backfill reaches; 0 for all that is kept.")
+]
 
 
 @customers_app.command("list")
@@ -70,10 +76,20 @@ def add_customer(
     schema_mode: SchemaModeOption = None,
     dedup_window_hours: DedupWindowOption = None,
     column_limit: ColumnLimitOption = None,
+    load_threshold_percent: LoadThresholdOption = None,
+    retention_days: RetentionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a customer."""
-    policy = _changed_policy(Policy(), auto_activate, schema_mode, dedup_window_hours, column_limit)
+    policy = _changed_policy(
+        Policy(),
+        retention_days,
+        auto_activate=auto_activate,
+        schema_mode=schema_mode,
+        dedup_window_hours=dedup_window_hours,
+        column_limit=column_limit,
+        load_threshold_percent=load_threshold_percent,
+    )
     with opened(context) as service:
         customer = service.add_customer(
             customer_slug(name), display_name=name, policy=policy, destination=destination, isolated=isolated
@@ -99,13 +115,50 @@ def set_policy(
     schema_mode: SchemaModeOption = None,
     dedup_window_hours: DedupWindowOption = None,
     column_limit: ColumnLimitOption = None,
+    load_threshold_percent: LoadThresholdOption = None,
+    retention_days: RetentionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change what is given of a customer's policy."""
     with opened(context) as service:
         before = service.get_customer(customer)
-        policy = _changed_policy(before.policy, auto_activate, schema_mode, dedup_window_hours, column_limit)
+        policy = _changed_policy(
+            before.policy,
+            retention_days,
+            auto_activate=auto_activate,
+            schema_mode=schema_mode,
+            dedup_window_hours=dedup_window_hours,
+            column_limit=column_limit,
+            load_threshold_percent=load_threshold_percent,
+        )
         after = service.update_customer_policy(customer, policy, expected_revision=before.revision)
+    show(after, as_json)
+
+
+@customers_app.command("update")
+@handle_errors
+def update_customer(
+    context: typer.Context,
+    customer: CustomerArgument,
+    display_name: Annotated[str | None, typer.Option(metavar="NAME", help="Name for people.")] = None,
+    isolated: Annotated[
+        bool | None, typer.Option("--isolated/--not-isolated", help="Whether it never shares a run with others.")
+    ] = None,
+    load_threshold_percent: LoadThresholdOption = None,
+    retention_days: RetentionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change what is given of a customer, as one change."""
+    with opened(context) as service:
+        before = service.get_customer(customer)
+        policy = _changed_policy(before.policy, retention_days, load_threshold_percent=load_threshold_percent)
+        after = service.update_customer(
+            customer,
+            display_name=display_name,
+            policy=policy,
+            isolated=isolated,
+            expected_revision=before.revision,
+        )
     show(after, as_json)
 
 
@@ -141,17 +194,9 @@ def restore_customer(context: typer.Context, customer: CustomerArgument, as_json
     show(after, as_json)
 
 
-def _changed_policy(
-    policy: Policy,
-    auto_activate: bool | None,
-    schema_mode: SchemaMode | None,
-    dedup_hours: int | None,
-    columns: int | None,
-) -> Policy:
-    return replace(
-        policy,
-        auto_activate=policy.auto_activate if auto_activate is None else auto_activate,
-        schema_mode=schema_mode or policy.schema_mode,
-        dedup_window_hours=policy.dedup_window_hours if dedup_hours is None else dedup_hours,
-        column_limit=policy.column_limit if columns is None else columns,
-    )
+def _changed_policy(policy: Policy, retention_days: int | None = None, **given: object) -> Policy:
+    """Return the policy with what is given; None is not given, and 0 days keep everything."""
+    changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if retention_days is not None:
+        changed["retention_days"] = retention_days or None
+    return replace(policy, **changed)

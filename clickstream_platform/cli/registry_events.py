@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from clickstream_platform.cli.registry_session import CustomerArgument, opened, show
-from clickstream_platform.cli.support import JsonOption, handle_errors, print_json, print_table
+from clickstream_platform.cli.support import JsonOption, handle_errors, print_fields, print_json, print_table
 from clickstream_platform.model.naming import event_slug
 from clickstream_platform.registry.documents import to_document
 from clickstream_platform.registry.entities import EventState
+from clickstream_platform.registry.events import UNCHANGED, Unchanged
 from clickstream_platform.registry.refusals import NotFoundError
 from clickstream_platform.registry.service import RegistryService
 
@@ -39,7 +40,17 @@ def list_events(
     if as_json:
         print_json([to_document(event) for event in events])
         return
-    columns = ("event", "name", "state", "first seen", "records seen", "deadline, minutes")
+    columns = (
+        "event",
+        "name",
+        "state",
+        "first seen",
+        "last seen",
+        "records seen",
+        "waiting",
+        "contract",
+        "deadline, minutes",
+    )
     print_table(
         columns,
         [
@@ -48,7 +59,10 @@ def list_events(
                 event.display_name,
                 event.state,
                 event.first_seen_hour,
+                event.last_seen_hour,
                 event.seen_records,
+                event.waiting_records,
+                event.contract_version,
                 event.freshness_deadline_minutes,
             )
             for event in events
@@ -68,7 +82,7 @@ def add_event(
 ) -> None:
     """Add an event, or bring a removed or discovered one into use."""
     with opened(context) as service:
-        slug = _known_slug(service, customer, name)
+        slug = known_slug(service, customer, name)
         event = service.add_event(
             customer,
             slug,
@@ -78,6 +92,46 @@ def add_event(
     show(event, as_json)
 
 
+@events_app.command("update")
+@handle_errors
+def update_event(
+    context: typer.Context,
+    customer: CustomerArgument,
+    event: EventArgument,
+    display_name: Annotated[str | None, typer.Option(metavar="NAME", help="Name for people.")] = None,
+    freshness_deadline_minutes: Annotated[
+        int | None,
+        typer.Option(metavar="MINUTES", min=0, help="By when an hour must be loaded after its end; 0: nobody watches."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change what is given of an event."""
+    deadline: int | Unchanged | None = UNCHANGED
+    if freshness_deadline_minutes is not None:
+        deadline = freshness_deadline_minutes or None
+    with opened(context) as service:
+        slug = known_slug(service, customer, event)
+        after = service.update_event(customer, slug, display_name=display_name, freshness_deadline_minutes=deadline)
+    show(after, as_json)
+
+
+@events_app.command("sample")
+@handle_errors
+def sample_event(
+    context: typer.Context, customer: CustomerArgument, event: EventArgument, as_json: JsonOption = False
+) -> None:
+    """Show what a record of the event looks like, its values masked."""
+    with opened(context) as service:
+        slug = known_slug(service, customer, event)
+        found = service.get_sample(customer, slug)
+    if found is None and not as_json:
+        typer.echo("No sample yet: it is taken when the event next arrives.")
+    elif as_json:
+        print_json(None if found is None else found)
+    elif found is not None:
+        print_fields({"taken at": found.taken_at, **found.sample}, title=f"Sample of {customer}/{slug}")
+
+
 @events_app.command("pause")
 @handle_errors
 def pause_event(
@@ -85,7 +139,7 @@ def pause_event(
 ) -> None:
     """Stop loading an event for a while; its raw objects are kept."""
     with opened(context) as service:
-        after = service.pause_event(customer, _known_slug(service, customer, event))
+        after = service.pause_event(customer, known_slug(service, customer, event))
     show(after, as_json)
 
 
@@ -96,7 +150,7 @@ def resume_event(
 ) -> None:
     """Load a paused event again."""
     with opened(context) as service:
-        after = service.resume_event(customer, _known_slug(service, customer, event))
+        after = service.resume_event(customer, known_slug(service, customer, event))
     show(after, as_json)
 
 
@@ -107,7 +161,7 @@ def activate_event(
 ) -> None:
     """Load an event that arrived by itself and waits."""
     with opened(context) as service:
-        after = service.activate_event(customer, _known_slug(service, customer, event))
+        after = service.activate_event(customer, known_slug(service, customer, event))
     show(after, as_json)
 
 
@@ -118,12 +172,12 @@ def remove_event(
 ) -> None:
     """Stop loading an event for good; its table stays, and a late object does not bring it back."""
     with opened(context) as service:
-        after = service.remove_event(customer, _known_slug(service, customer, event))
+        after = service.remove_event(customer, known_slug(service, customer, event))
     show(after, as_json)
 
 
-def _known_slug(service: RegistryService, customer: str, name: str) -> str:
-    """Accept an event's slug as well as its name as sent, of which the slug `order` is the name `Order`'s `_order`."""
+def known_slug(service: RegistryService, customer: str, name: str) -> str:
+    """Return the slug of an event by its slug or its name as sent: `order` is also found as `Order`'s `_order`."""
     try:
         return service.get_event(customer, name).slug
     except NotFoundError:
