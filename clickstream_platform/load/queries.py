@@ -32,6 +32,17 @@ class ReadEventSums:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadEventTotals:
+    """Per event of the ledger: what its hours from `since` on hold, and its newest hour that need not be loaded again.
+
+    (event, newest hour or None, time of its newest commit, rows, rejected records, discarded values).
+    """
+
+    customer: str
+    since: Hour
+
+
+@dataclass(frozen=True, slots=True)
 class ReadLate:
     """What `FindLate` found: (event, hour, number of ids) that the earlier hour has, or that the later hour repeats."""
 
@@ -88,6 +99,7 @@ class CountHourByEvent:
 Query = (
     ReadLoads
     | ReadEventSums
+    | ReadEventTotals
     | ReadLate
     | ReadReceivedRanges
     | ReadIntegerRange

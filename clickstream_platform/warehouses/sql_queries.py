@@ -12,6 +12,7 @@ from clickstream_platform.load.queries import (
     CountOtherRows,
     CountVanished,
     ReadEventSums,
+    ReadEventTotals,
     ReadIntegerRange,
     ReadLate,
     ReadLoads,
@@ -57,6 +58,21 @@ class QuerySql(SqlNames):
                 f"SUM(CASE WHEN hour = {hour} THEN loaded_rows ELSE 0 END), "
                 f"SUM(CASE WHEN hour <> {hour} THEN loaded_rows ELSE 0 END), "
                 f"SUM(CASE WHEN hour > {hour} THEN duplicate_records ELSE 0 END) "
+                f"FROM {self.table(LOADS)} WHERE customer = ? GROUP BY event",
+                (query.customer,),
+            )
+        ]
+
+    def read_event_totals(self, query: ReadEventTotals) -> list[Sql]:
+        """Sum up the newest hours of the ledger per event."""
+        since = moment(query.since.start)
+        sums = ", ".join(
+            f"SUM(CASE WHEN hour >= {since} THEN {column} ELSE 0 END)"
+            for column in ("loaded_rows", "rejected_records", "discarded_values")
+        )
+        return [
+            Sql(
+                f"SELECT event, MAX(CASE WHEN input_digest <> '' THEN hour END), MAX(committed_at), {sums} "
                 f"FROM {self.table(LOADS)} WHERE customer = ? GROUP BY event",
                 (query.customer,),
             )

@@ -87,8 +87,8 @@ def test_a_customer_of_a_redshift_destination_is_loaded_there(
     settings = load_settings(values | {"CLICKSTREAM_S3_ENDPOINT_URL": s3_endpoint})
     with Wiring(settings, FixedClock(NOW)) as wiring:
         own = settings_of(stand_in, database)
-        wiring.registry.add_destination(Destination("eu", "redshift", own, "env:LOADER_PASSWORD"))
-        customer = wiring.registry.add_customer(SCHEMA, display_name="Shop", destination="eu")
+        wiring.registry_service.add_destination(Destination("eu", "redshift", own, "env:LOADER_PASSWORD"))
+        customer = wiring.registry_service.add_customer(SCHEMA, display_name="Shop", destination="eu")
         batch = BatchBuilder(tmp_path, SCHEMA).add("seen", [{"id": "a"}]).build()
         for part in (part for pack in batch.packs for part in pack.parts):
             wiring.objects.put_file(part.key, tmp_path / part.key)

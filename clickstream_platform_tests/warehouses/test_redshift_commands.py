@@ -45,7 +45,7 @@ class Deployment:
 
     def replace(self, **settings: str) -> None:
         """Change settings of the destination."""
-        registry = self.wiring.registry
+        registry = self.wiring.registry_service
         known = registry.get_destination("eu")
         changed = Destination(
             "eu", "redshift", {**known.settings, **settings}, "env:LOADER_PASSWORD", None, known.revision
@@ -88,8 +88,8 @@ def deployment(
     monkeypatch.setenv("CLICKSTREAM_S3_ENDPOINT_URL", s3_endpoint)
     with Wiring(load_settings(), SystemClock()) as wiring:
         destination = Destination("eu", "redshift", settings_of(stand_in, database), "env:LOADER_PASSWORD")
-        wiring.registry.add_destination(destination)
-        wiring.registry.add_customer("shop", destination="eu")
+        wiring.registry_service.add_destination(destination)
+        wiring.registry_service.add_customer("shop", destination="eu")
         yield Deployment(wiring, destination)
 
 

@@ -68,6 +68,7 @@ NAMED: list[s.Statement | q.Query] = [
     s.InsertLoads((row(1), row(2))),
     q.ReadLoads("shop", HOUR, "seen"),
     q.ReadEventSums("shop", HOUR),
+    q.ReadEventTotals("shop", HOUR),
     q.ReadLate(),
     q.ReadReceivedRanges((ROWS, s.Rows("pack_1"))),
     q.ReadIntegerRange("seen", "n"),

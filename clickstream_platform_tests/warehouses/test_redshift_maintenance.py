@@ -135,8 +135,8 @@ def shop(
     with Wiring(load_settings(), SystemClock()) as wiring:
         settings = settings_of(stand_in, database)
         destination = Destination("eu", "redshift", settings, "env:LOADER_PASSWORD")
-        wiring.registry.add_destination(destination)
-        wiring.registry.add_customer("embedded")
+        wiring.registry_service.add_destination(destination)
+        wiring.registry_service.add_customer("embedded")
         with open_console(connector_of(destination), "the stand-in") as console:
             console.run(Sql("CREATE SCHEMA shop"))
             console.run(
@@ -144,7 +144,7 @@ def shop(
             )
             values = ", ".join(f"('m{number}', GETDATE())" for number in range(1000))
             console.run(Sql(f"INSERT INTO shop.sale VALUES {values}"))
-        yield wiring, wiring.registry.add_customer("shop", destination="eu")
+        yield wiring, wiring.registry_service.add_customer("shop", destination="eu")
 
 
 def test_a_stale_table_is_maintained_once(shop: tuple[Wiring, Customer], stand_in: RedshiftStandIn) -> None:
