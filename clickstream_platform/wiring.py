@@ -20,6 +20,7 @@ from clickstream_platform.gateways.stores import open_object_store
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.registry import RegistryService, open_registry
 from clickstream_platform.registry.entities import Customer, Destination
+from clickstream_platform.registry.reader import RegistryReader
 from clickstream_platform.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from clickstream_platform.transform.transformer import Transformer
     from clickstream_platform.warehouses.redshift import RedshiftWarehouse
     from clickstream_platform.warehouses.redshift_connection import Connector
+
+REGISTRY_COMPONENT = "pipeline"
+"""Whose snapshot of the registry is kept: that of the hourly work, in sensors, runs and commands alike."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,9 @@ class Wiring:
 
     def close(self) -> None:
         """Close what was opened."""
-        registry = self.__dict__.get("registry")
-        if registry is not None:
-            registry.close()
+        for name in ("registry", "registry_service"):
+            if (opened := self.__dict__.get(name)) is not None:
+                opened.close()
 
     @cached_property
     def objects(self) -> ObjectStore:
@@ -64,8 +68,19 @@ class Wiring:
         )
 
     @cached_property
-    def registry(self) -> RegistryService:
-        """The registry service."""
+    def registry(self) -> RegistryReader:
+        """The registry for the hourly work: its API where one is set, else its database."""
+        if not self.settings.registry_api_url:
+            return self.registry_service
+        # Imported only here: HTTP takes a tenth of a second, which nobody with the registry's database need wait for.
+        from clickstream_platform.gateways.secrets import resolve_secret
+        from clickstream_platform.registry.client.opening import open_client
+
+        return open_client(self.settings, self.clock, resolve_secret, lambda: self.objects, REGISTRY_COMPONENT)
+
+    @cached_property
+    def registry_service(self) -> RegistryService:
+        """The registry itself, on its database: for whoever changes what people decide."""
         return open_registry(self.settings.registry, self.clock)
 
     @cached_property

@@ -11,6 +11,7 @@ from clickstream_platform.cli.bench import bench_command
 from clickstream_platform.cli.demo import demo_command
 from clickstream_platform.cli.dev import dev_command
 from clickstream_platform.cli.doctor import doctor_command
+from clickstream_platform.cli.exporter import exporter_command
 from clickstream_platform.cli.generate import generate_command
 from clickstream_platform.cli.hours import hours_command
 from clickstream_platform.cli.ingest import ingest_command
@@ -38,6 +39,7 @@ app.command("loads")(loads_command)
 app.command("query")(query_command)
 app.command("doctor")(doctor_command)
 app.command("maintain")(maintain_command)
+app.command("exporter")(exporter_command)
 app.command("bench")(bench_command)
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(registry_app, name="registry")

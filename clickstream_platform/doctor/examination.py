@@ -15,10 +15,11 @@ from clickstream_platform.doctor.findings import Finding, Status, attempt, of_er
 from clickstream_platform.doctor.load_probe import LoadProbe
 from clickstream_platform.doctor.objects import check_objects
 from clickstream_platform.doctor.redshift import judge_facts
-from clickstream_platform.doctor.registry import check_content, check_database
+from clickstream_platform.doctor.registry import check_api, check_content, check_database
 from clickstream_platform.errors import ClickstreamError
 from clickstream_platform.gateways.part_files import PartFiles
 from clickstream_platform.load.port import PartLocator, Warehouse
+from clickstream_platform.registry.client.cached import CachedRegistry
 from clickstream_platform.registry.entities import Customer, Destination, Snapshot
 from clickstream_platform.warehouses.duckdb import DuckDBWarehouse
 from clickstream_platform.warehouses.redshift_console import open_console
@@ -39,7 +40,7 @@ def examine(wiring: Wiring, customer: str | None = None) -> Iterator[Finding]:
         yield from check_objects(wiring.objects, wiring.clock, settings.objects)
     else:
         yield opened
-    findings = list(check_database(settings.registry))
+    findings = list(check_registry(wiring))
     yield from findings
     if any(finding.status is Status.FAIL for finding in findings):
         yield skipped("destinations", "all", "the registry knows them, and it can't be asked")
@@ -53,6 +54,19 @@ def examine(wiring: Wiring, customer: str | None = None) -> Iterator[Finding]:
     yield check_content(snapshot)
     for destination, examined in chosen:
         yield from examine_destination(wiring, destination, examined)
+
+
+def check_registry(wiring: Wiring) -> Iterator[Finding]:
+    """Yield the findings about the registry as this process asks it: through its API, or its database."""
+    try:
+        registry = wiring.registry if wiring.settings.registry_api_url else None
+    except ClickstreamError as error:
+        yield of_error("registry", "API", error)
+        return
+    if isinstance(registry, CachedRegistry):
+        yield from check_api(registry)
+    else:
+        yield from check_database(wiring.settings.registry)
 
 
 def choose(snapshot: Snapshot, customer: Customer | None) -> Sequence[tuple[Destination, Customer | None]]:

@@ -1,4 +1,4 @@
-"""Checks of the registry: does its database answer, is it at this version's schema, is there anything in it.
+"""Checks of the registry: does its API or database answer, is it at this version's schema, is there anything in it.
 
 Belongs here: looking. Does not: the registry.
 """
@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clickstream_platform.doctor.findings import Finding, Status, attempt, ok, warn
+from clickstream_platform.doctor.findings import Finding, Status, attempt, of_error, ok, skipped, warn
+from clickstream_platform.errors import ClickstreamError
+from clickstream_platform.registry.client.cached import CachedRegistry
 from clickstream_platform.registry.entities import Snapshot
 from clickstream_platform.registry.migrating import HEAD, current_revision
 from clickstream_platform.registry.store import Store
 
 PART = "registry"
+OLD_SNAPSHOT_SECONDS = 600.0
+"""A snapshot that nobody confirmed for so long is worth a look."""
 
 
 def check_database(url: str) -> Iterator[Finding]:
@@ -38,6 +42,33 @@ def check_database(url: str) -> Iterator[Finding]:
     state = f"at {revisions[0]}, this version has {HEAD}" if revisions[0] else "not made yet"
     remedy = "The next command of this version makes or migrates it; a newer version's is refused."
     yield warn(PART, "schema", state, remedy)
+
+
+def check_api(registry: CachedRegistry) -> Iterator[Finding]:
+    """Yield the findings about the registry's API and about what there is to go on with when it is away."""
+    yield skipped(PART, "database", "it is asked through its API")
+    try:
+        status = registry.status()
+    except ClickstreamError as error:
+        yield of_error(PART, "API", error)
+        return
+    if status.is_answering:
+        yield ok(PART, "API", status.url)
+    else:
+        remedy = "Start the registry or mend the way to it; hours of known customers are loaded meanwhile."
+        yield warn(PART, "API", f"{status.url}: {status.trouble}", remedy)
+    age = f"{status.source}, confirmed {status.age_seconds or 0.0:,.0f} s ago"
+    if (status.age_seconds or 0.0) < OLD_SNAPSHOT_SECONDS:
+        yield ok(PART, "snapshot", age)
+    else:
+        yield warn(PART, "snapshot", age, "Changes since then are not known here; they apply when the API is back.")
+    if status.waiting:
+        remedy = "They are delivered by themselves when the API is back."
+        if status.is_answering:
+            remedy = "The API takes no more at once, or the token may not announce: it must be of scope loader or more."
+        yield warn(PART, "announcements", f"{status.waiting:,} wait in the outbox", remedy)
+    else:
+        yield ok(PART, "announcements", "none wait")
 
 
 def check_content(snapshot: Snapshot) -> Finding:

@@ -15,6 +15,8 @@ from clickstream_platform.model.streams import Stream
 
 RAW_PREFIX, SEAL_PREFIX, MANIFEST_PREFIX = "raw/", "seals/", "manifests/"
 STAGED_PREFIX, QUARANTINE_PREFIX = "staged/", "quarantine/"
+REGISTRY_SNAPSHOT_KEY = "registry/snapshot.json.gz"
+"""The last good snapshot of the registry, for processes whose own disk has none."""
 
 _RAW = re.compile(
     r"raw/hour=(?P<hour>[^/]+)/customer=(?P<customer>[^/]+)/event=(?P<event>[^/]+)/"

@@ -133,8 +133,8 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
 
 
 def test_a_removed_customer_gets_nothing(tmp_path: Path, opened: Wiring) -> None:
-    opened.registry.add_customer("acme")
-    opened.registry.remove_customer("acme")
+    opened.registry_service.add_customer("acme")
+    opened.registry_service.remove_customer("acme")
     result = _run(_file(tmp_path, PAGE), "--customer", "acme")
     assert result.exit_code == 1
     assert "the customer was removed" in result.stderr

@@ -49,7 +49,7 @@ def test_a_redshift_destination(wiring: Wiring, stand_in: RedshiftStandIn, datab
     secret = tmp_path / "secret"
     secret.write_text(stand_in.password)
     settings = settings_of(stand_in, database)
-    wiring.registry.add_destination(
+    wiring.registry_service.add_destination(
         Destination("cluster", "redshift", settings=settings, secret_reference=f"file:{secret}")
     )
     answer = query("SELECT 1 AS a, 'x' AS b", "--destination", "cluster", "--json")

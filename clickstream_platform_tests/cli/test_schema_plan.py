@@ -138,7 +138,7 @@ def test_only_so_many_hours_and_only_the_named_events(pipeline: Pipeline) -> Non
 
 
 def test_events_that_would_not_be_loaded_are_named(pipeline: Pipeline) -> None:
-    pipeline.wiring.registry.update_customer_policy("acme", Policy(auto_activate=False))
+    pipeline.wiring.registry_service.update_customer_policy("acme", Policy(auto_activate=False))
     put(pipeline, NINE, "sale", SIZES)
     (hour,) = plan("--hour", str(NINE))["hours"]
     assert hour["statements"] == []

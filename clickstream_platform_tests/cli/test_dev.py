@@ -1,0 +1,113 @@
+"""The processes and tokens of `clickstream dev`; the whole command is tested in `e2e`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from clickstream_platform.cli import dev_processes
+from clickstream_platform.cli.dev_processes import Processes
+from clickstream_platform.cli.dev_tokens import prepare_tokens
+from clickstream_platform.errors import TerminalError
+from clickstream_platform.gateways.clock import SystemClock
+from clickstream_platform.registry.opening import open_registry
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+# A process that ignores what asks it to end, with a child.
+STUBBORN = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+open(sys.argv[1], "w").write(str(child.pid))
+time.sleep(60)
+"""
+
+
+def is_alive(process_id: int) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_the_block_ends_with_the_code_of_the_first_process_that_ends_and_the_others_end_too(tmp_path: Path) -> None:
+    with Processes() as processes:
+        processes.start("sleeper", SLEEP, tmp_path, dict(os.environ))
+        processes.start("failing", [sys.executable, "-c", "raise SystemExit(7)"], tmp_path, dict(os.environ))
+        assert processes.wait() == 7
+        (_, sleeper), _ = processes._started
+    assert sleeper.poll() == -signal.SIGINT
+
+
+def test_a_signal_ends_the_block_quietly_and_the_handlers_are_those_of_before(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Processes() as processes:
+        processes.start("sleeper", SLEEP, tmp_path, dict(os.environ))
+        (_, sleeper) = processes._started[0]
+        os.kill(os.getpid(), signal.SIGTERM)
+        processes.wait()
+    assert sleeper.poll() is not None
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_a_process_that_does_not_end_is_killed_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dev_processes, "STOP_SECONDS", 0.5)
+    child_file = tmp_path / "child"
+    with Processes() as processes:
+        processes.start("stubborn", [sys.executable, "-c", STUBBORN, str(child_file)], tmp_path, dict(os.environ))
+        while not (child_file.exists() and child_file.read_text()):
+            time.sleep(0.05)
+        (_, stubborn) = processes._started[0]
+    assert stubborn.poll() == -signal.SIGKILL
+    assert not is_alive(int(child_file.read_text()))
+
+
+def test_a_process_that_ends_before_it_answers_is_an_error(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "raise SystemExit(3)"]
+    with Processes() as processes:
+        processes.start("the registry", command, tmp_path, dict(os.environ))
+        with pytest.raises(TerminalError, match="starting the registry: it ended with code 3"):
+            processes.wait_for("the registry", "http://127.0.0.1:9/readyz")
+
+
+def test_tokens_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'registry.db'}"
+    files = prepare_tokens(url, tmp_path / "registry")
+    texts = (files.admin.read_text(), files.loader.read_text())
+    assert prepare_tokens(url, tmp_path / "registry") == files
+    assert (files.admin.read_text(), files.loader.read_text()) == texts
+    assert {stat.S_IMODE(file.stat().st_mode) for file in (files.admin, files.loader)} == {0o600}
+    with open_registry(url, SystemClock()) as registry:
+        assert [registry.authenticate(text.strip()).scope for text in texts] == ["admin", "loader"]
+
+
+def test_a_token_that_is_lost_or_of_another_registry_is_replaced_and_taken_back(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'registry.db'}"
+    files = prepare_tokens(url, tmp_path / "registry")
+    files.admin.write_text("cst_of_another_registry\n")
+    files.loader.unlink()
+    prepare_tokens(url, tmp_path / "registry")
+    with open_registry(url, SystemClock()) as registry:
+        assert registry.authenticate(files.admin.read_text().strip()).scope == "admin"
+        tokens = registry.list_tokens()
+    assert len(tokens) == 4
+    assert sorted(token.scope for token in tokens if token.revoked_at is None) == ["admin", "loader"]
+
+
+def test_the_command_says_where_nothing_can_be_started(tmp_path: Path) -> None:
+    environment = {**os.environ, "CLICKSTREAM_HOME": str(tmp_path), "CLICKSTREAM_REGISTRY_URL": "nonsense"}
+    command = [str(Path(sys.executable).with_name("clickstream")), "dev"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "reading the registry's URL" in done.stderr
