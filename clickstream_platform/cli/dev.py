@@ -1,38 +1,80 @@
-"""`clickstream dev`: Dagster's webserver and daemon on the same data as the other commands, until interrupted."""
+"""`clickstream dev`: the registry, Dagster's webserver and its daemon on the same data as the other commands.
+
+Belongs here: which processes there are and what each is told. Does not: starting and stopping them (`dev_processes`),
+and the tokens that they show each other (`dev_tokens`).
+"""
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from clickstream_platform.cli.support import handle_errors
 
-DAGSTER_FOLDER = "dagster"
+if TYPE_CHECKING:
+    from clickstream_platform.cli.dev_processes import Processes
+    from clickstream_platform.settings import Settings
+
+DAGSTER_FOLDER, REGISTRY_FOLDER = "dagster", "registry"
 PROJECT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
 
 
 @handle_errors
 def dev_command(
-    port: Annotated[int, typer.Option(help="Port of the web interface.")] = 3000,
-    host: Annotated[str, typer.Option(help="Address to listen on; the interface asks for no password.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of Dagster's web interface.")] = 3000,
+    registry_port: Annotated[int, typer.Option(help="Port of the registry's API and page.")] = 8400,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; Dagster's interface asks for no password.")
+    ] = "127.0.0.1",
 ) -> None:
-    """Start Dagster's webserver and daemon here, with sensors on; stop with Ctrl-C."""
-    from clickstream_platform.defs.driver import prepare_home
-    from clickstream_platform.settings import child_environment, load_settings
+    """Start the registry, Dagster's webserver and its daemon here, with sensors on; stop with Ctrl-C."""
+    from clickstream_platform.cli.dev_processes import Processes
+    from clickstream_platform.settings import load_settings
 
     settings = load_settings()
+    console, code = Console(stderr=True, highlight=False), 0  # unless something else than a signal ends it
+    with Processes() as processes:
+        registry = _start_registry(processes, settings, console, host, registry_port)
+        _start_dagster(processes, settings, registry, host, port)
+        message = f"Dagster on http://{host}:{port}, data in {settings.home}. Stop with Ctrl-C."
+        console.print(message, soft_wrap=True)
+        code = processes.wait()
+    raise typer.Exit(code)
+
+
+def _start_registry(processes: Processes, settings: Settings, console: Console, host: str, port: int) -> dict[str, str]:
+    """Start the registry's service, unless the settings name one; return what Dagster is to be told of it."""
+    if settings.registry_api_url:
+        console.print(f"The registry is the one on {settings.registry_api_url}.", soft_wrap=True)
+        return {}
+    from clickstream_platform.cli.dev_tokens import prepare_tokens
+    from clickstream_platform.settings import child_environment
+
+    tokens = prepare_tokens(settings.registry, settings.home.absolute() / REGISTRY_FOLDER)
+    address = f"http://{host}:{port}"
+    command = [str(BIN / "clickstream"), "registry", "serve", "--host", host, "--port", str(port)]
+    processes.start("the registry", command, PROJECT, child_environment(settings))
+    processes.wait_for("the registry", f"{address}/readyz")
+    console.print(f"The registry on {address}/admin, log in with the token in {tokens.admin}.", soft_wrap=True)
+    return {
+        "CLICKSTREAM_REGISTRY_API_URL": address,
+        "CLICKSTREAM_REGISTRY_TOKEN_REFERENCE": f"file:{tokens.loader}",
+    }
+
+
+def _start_dagster(processes: Processes, settings: Settings, registry: dict[str, str], host: str, port: int) -> None:
+    from clickstream_platform.defs.driver import prepare_home
+    from clickstream_platform.settings import child_environment
+
     home = prepare_home(settings.home.absolute() / DAGSTER_FOLDER)
+    webserver = f"http://{host}:{port}"
     environment = child_environment(
-        settings, DAGSTER_HOME=str(home), CLICKSTREAM_DAGSTER_WEBSERVER_URL=f"http://{host}:{port}"
+        settings, DAGSTER_HOME=str(home), CLICKSTREAM_DAGSTER_WEBSERVER_URL=webserver, **registry
     )
-    Console(stderr=True).print(f"Dagster on http://{host}:{port}, data in {settings.home}. Stop with Ctrl-C.")
-    command = [str(Path(sys.executable).with_name("dg")), "dev", "--host", host, "--port", str(port)]
-    try:
-        raise typer.Exit(subprocess.call(command, cwd=PROJECT, env=environment))  # noqa: S603 - our own command
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
+    command = [str(BIN / "dg"), "dev", "--host", host, "--port", str(port)]
+    processes.start("Dagster", command, PROJECT, environment)

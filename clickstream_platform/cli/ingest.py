@@ -26,7 +26,7 @@ from clickstream_platform.model.streams import UNIDENTIFIED
 from clickstream_platform.registry.refusals import NotFoundError, removed_customer
 
 if TYPE_CHECKING:
-    from clickstream_platform.registry.service import RegistryService
+    from clickstream_platform.registry.reader import RegistryReader
 
 STANDARD_INPUT = "-"
 _LARGEST_SHOWN = 40
@@ -75,7 +75,7 @@ def check_customer(slug: str) -> None:
         )
 
 
-def add_unknown_customer(registry: RegistryService, slug: str) -> None:
+def add_unknown_customer(registry: RegistryReader, slug: str) -> None:
     """Add the customer when the registry has none of this name; raise ConflictError when it was removed."""
     try:
         found = registry.get_customer(slug)

@@ -3,19 +3,23 @@
 Belongs here: the component that Dagster loads, and putting the definitions together. Does not: single definitions.
 """
 
+import logging
 from pathlib import Path
 
 import dagster as dg
 from dagster.components.utils.defs_state import DefsStateConfig, DefsStateConfigArgs
 
 from clickstream_platform.defs.customer_assets import build_customer_assets
-from clickstream_platform.defs.customers_sensor import build_customers_sensor
 from clickstream_platform.defs.hours_sensor import build_hours_sensor
 from clickstream_platform.defs.maintenance import build_maintenance
 from clickstream_platform.defs.platform import Platform
+from clickstream_platform.defs.registry_sensor import build_registry_sensor
 from clickstream_platform.defs.state import DefinitionsState, read_state
+from clickstream_platform.registry.entities import Snapshot
+from clickstream_platform.registry.refusals import RegistryUnavailableError
 from clickstream_platform.wiring import open_wiring
 
+_logger = logging.getLogger(__name__)
 STATE_KEY = "clickstream_customers"
 
 
@@ -28,9 +32,15 @@ class Customers(dg.StateBackedComponent):
         return DefsStateConfig.from_args(DefsStateConfigArgs.legacy_code_server_snapshots(), default_key=STATE_KEY)
 
     def write_state_to_path(self, state_path: Path) -> None:
-        """Ask the registry."""
+        """Ask the registry; without any answer, begin with no customers: the `registry` sensor asks for the rest."""
         with open_wiring() as wiring:
-            state_path.write_text(read_state(wiring.settings, wiring.registry.snapshot(), wiring.clock.now()).to_json())
+            now = wiring.clock.now()
+            try:
+                snapshot = wiring.registry.snapshot()
+            except RegistryUnavailableError as error:
+                _logger.warning("The definitions begin without customers: %s", error)
+                snapshot = Snapshot((), (), (), "", now)
+            state_path.write_text(read_state(wiring.settings, snapshot, now).to_json())
 
     def build_defs_from_state(self, context: dg.ComponentLoadContext, state_path: Path | None) -> dg.Definitions:
         """Build the definitions."""
@@ -44,7 +54,7 @@ def assemble(state: DefinitionsState, platform: Platform | None = None) -> dg.De
     """Return the definitions for a state; tests give a platform of their own."""
     return dg.Definitions(
         assets=[build_customer_assets(customer, state) for customer in state.customers],
-        sensors=[build_hours_sensor(state), build_customers_sensor(state)],
+        sensors=[build_hours_sensor(state), build_registry_sensor(state)],
         schedules=build_maintenance(state),
         resources={"platform": platform or Platform()},
         # A process per step costs seconds and buys nothing: there is one step.

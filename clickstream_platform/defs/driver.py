@@ -27,7 +27,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._daemon.sensor import execute_sensor_iteration
 from dagster._utils.hosted_user_process import recon_job_from_origin
 
-from clickstream_platform.defs.hours_sensor import CUSTOMER_TAG, HOUR_TAG, HOURS_SENSOR
+from clickstream_platform.defs.hours_sensor import HOURS_SENSOR
 from clickstream_platform.defs.in_process import (
     DAEMON_LOGGER,
     innermost_message,
@@ -36,9 +36,12 @@ from clickstream_platform.defs.in_process import (
     open_workspace,
     quiet_loggers,
 )
+from clickstream_platform.defs.registry_sensor import REGISTRY_SENSOR
+from clickstream_platform.defs.tags import CUSTOMER_TAG, HOUR_TAG
 from clickstream_platform.errors import ConfigurationError, TerminalError
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.pipeline.hour_memory import HourMemory
+from clickstream_platform.pipeline.registry_memory import RegistryMemory
 
 PROJECT = Path(__file__).parents[2]
 MAX_TICKS = 1_000
@@ -155,12 +158,19 @@ def _execute(
 
 
 def _backlog(instance: dg.DagsterInstance) -> list[object]:
-    """Return what changes from tick to tick while the `hours` sensor works off old hours."""
+    """Return what changes from tick to tick while the sensors work off old hours and changes of the registry."""
+    backlog: list[object] = []
     for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
-        if state.instigator_name == HOURS_SENSOR and isinstance(state.instigator_data, SensorInstigatorData):
-            memory = HourMemory.from_cursor(state.instigator_data.cursor)
-            return [memory.settled.written(), memory.asked.written(), memory.resume]
-    return []
+        if not isinstance(state.instigator_data, SensorInstigatorData):
+            continue
+        cursor = state.instigator_data.cursor
+        if state.instigator_name == HOURS_SENSOR:
+            hours = HourMemory.from_cursor(cursor)
+            backlog += [hours.settled.written(), hours.asked.written(), hours.resume]
+        elif state.instigator_name == REGISTRY_SENSOR:
+            registry = RegistryMemory.from_cursor(cursor)
+            backlog += [registry.followed, sorted(registry.waiting), registry.backfills]
+    return backlog
 
 
 def _forget_last_tick(instance: dg.DagsterInstance, hours: Sequence[Hour]) -> None:

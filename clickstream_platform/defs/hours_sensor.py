@@ -10,19 +10,28 @@ from functools import partial
 import dagster as dg
 
 from clickstream_platform.defs.customer_assets import asset_keys
-from clickstream_platform.defs.partitions import add_events, range_tags
+from clickstream_platform.defs.partitions import add_events, event_range_tags
 from clickstream_platform.defs.platform import Platform
 from clickstream_platform.defs.state import CustomerState, DefinitionsState
+from clickstream_platform.defs.tags import (
+    CUSTOMER_TAG,
+    DIGEST_TAG,
+    HOUR_TAG,
+    MAX_AGE_HOURS,
+    MAX_RUNTIME_TAG,
+    PRIORITY_TAG,
+    RUN_KEY_TAG,
+)
 from clickstream_platform.pipeline.admission import Admission
 from clickstream_platform.pipeline.discovery import CustomerHour
 from clickstream_platform.pipeline.hour_memory import HourMemory
 from clickstream_platform.pipeline.planning import HoursTick, TickPlanner
+from clickstream_platform.registry.entities import EventState
 
 HOURS_SENSOR = "hours"
-CUSTOMER_TAG, HOUR_TAG, DIGEST_TAG = "clickstream/customer", "clickstream/hour", "clickstream/input_digest"
-RUN_KEY_TAG = "dagster/run_key"
 RUN_KEYS_PER_QUERY = 200
-MAX_AGE_HOURS = 10_000
+_REMOVED = frozenset({EventState.REMOVED})
+MAX_SKIPPED_LINES = 50
 
 
 def build_hours_sensor(state: DefinitionsState) -> dg.SensorDefinition:
@@ -43,7 +52,8 @@ def build_hours_sensor(state: DefinitionsState) -> dg.SensorDefinition:
         pipeline, memory = platform.pipeline, HourMemory.from_cursor(context.cursor)
         find_requested = partial(requested_run_keys, context.instance)
         limit = pipeline.settings.max_runs_per_tick
-        tick = TickPlanner(pipeline.discovery, pipeline.wiring.registry, customers, find_requested, limit).plan(memory)
+        registry, store = pipeline.wiring.registry, pipeline.wiring.objects
+        tick = TickPlanner(pipeline.discovery, registry, customers, find_requested, limit, store).plan(memory)
         for line in describe_tick(tick):
             context.log.info(line)
         requests = [
@@ -78,15 +88,17 @@ def _run_request(
     state: DefinitionsState,
 ) -> dg.RunRequest:
     """Return the run of one customer-hour: all events of the customer, so that those without objects get their zero."""
-    events = add_events(instance, customer, admission.events)
+    removed = {event.slug for event in platform.pipeline.wiring.registry.list_events(customer.slug, _REMOVED)}
+    # Partitions of a removed event may be taken away before the run starts, and it needs both ends of its range.
+    events = [event for event in add_events(instance, customer, admission.events) if event not in removed]
     age_hours = int((platform.pipeline.wiring.clock.now() - each.hour.start).total_seconds() // 3600)
     tags = {
-        **range_tags(events, each.hour),
+        **event_range_tags(events, each.hour),
         CUSTOMER_TAG: customer.slug,
         HOUR_TAG: str(each.hour),
         DIGEST_TAG: each.digest,
-        "dagster/priority": str(-min(age_hours, MAX_AGE_HOURS)),  # fresh hours before a backlog
-        "dagster/max_runtime": str(state.run_max_seconds),
+        PRIORITY_TAG: str(-min(age_hours, MAX_AGE_HOURS)),  # fresh hours before a backlog
+        MAX_RUNTIME_TAG: str(state.run_max_seconds),
     }
     return dg.RunRequest(run_key=each.run_key, asset_selection=list(asset_keys(customer).values()), tags=tags)
 
@@ -98,9 +110,10 @@ def describe_tick(tick: HoursTick) -> list[str]:
     ]
     lines += [
         f"{each.customer} {each.hour}: {event} is not loaded: {reason}"
-        for each, admission in tick.requests
-        for event, reason in admission.skipped.items()
+        for each, event, reason in tick.skipped[:MAX_SKIPPED_LINES]
     ]
+    if len(tick.skipped) > MAX_SKIPPED_LINES:
+        lines.append(f"{len(tick.skipped) - MAX_SKIPPED_LINES} more stream-hours are not loaded")
     lines += [f"{customer}: not loaded: {reason}" for customer, reason in sorted(tick.refused.items())]
     if tick.without_assets:
         names = ", ".join(sorted(tick.without_assets))

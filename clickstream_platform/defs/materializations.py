@@ -57,7 +57,10 @@ def _raw(report: CustomerHourReport, stream: StreamReport) -> dict[str, Any]:
 
 def _staged(report: CustomerHourReport, stream: StreamReport) -> dict[str, Any]:
     quarantine = {"quarantine": stream.quarantine_key} if stream.quarantine_key else {}
-    return {**_counts(stream.counts), **quarantine, "seconds_of_the_batch": _seconds(report, "stage")}
+    contract: dict[str, Any] = {}
+    if stream.contract_version is not None:
+        contract = {"contract_version": stream.contract_version, "broken_records": stream.broken_records}
+    return {**_counts(stream.counts), **quarantine, **contract, "seconds_of_the_batch": _seconds(report, "stage")}
 
 
 def _table(report: CustomerHourReport, stream: StreamReport) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Belongs here: definitions of partitions and their keys. Does not: which partitions a run gets (`hours_sensor`).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import dagster as dg
 
@@ -26,6 +26,11 @@ def partition_key(event: str, hour: Hour) -> dg.MultiPartitionKey:
     return dg.MultiPartitionKey({EVENT: event, HOUR: hour.partition_key})
 
 
+def event_of_key(key: str) -> str:
+    """Return the event of a partition key."""
+    return key.rpartition("|")[0]
+
+
 def orders_of(customer: CustomerState, keys: Iterable[str]) -> list[Order]:
     """Return what to load for these partition keys: one order per hour, oldest first."""
     events: dict[Hour, list[str]] = {}
@@ -45,6 +50,15 @@ def add_events(instance: dg.DagsterInstance, customer: CustomerState, events: Co
     return known
 
 
-def range_tags(events: list[str], hour: Hour) -> dict[str, str]:
+def event_range_tags(events: Sequence[str], hour: Hour) -> dict[str, str]:
     """Return the run tags for one hour of all these events, which are in the order of their partitions."""
-    return {RANGE_START: str(partition_key(events[0], hour)), RANGE_END: str(partition_key(events[-1], hour))}
+    return _range_tags(partition_key(events[0], hour), partition_key(events[-1], hour))
+
+
+def hour_range_tags(event: str, first: Hour, last: Hour) -> dict[str, str]:
+    """Return the run tags for one event's hours, both ends included."""
+    return _range_tags(partition_key(event, first), partition_key(event, last))
+
+
+def _range_tags(first: dg.MultiPartitionKey, last: dg.MultiPartitionKey) -> dict[str, str]:
+    return {RANGE_START: str(first), RANGE_END: str(last)}

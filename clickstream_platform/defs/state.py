@@ -34,6 +34,11 @@ def dagster_name(text: str) -> str:
     return f"{ascii_part}_{digest}".lstrip("_")
 
 
+def events_name(customer: str) -> str:
+    """Return the name of the dynamic partitions that are a customer's events."""
+    return f"events/{customer}"
+
+
 @dataclass(frozen=True, slots=True)
 class CustomerState:
     """One customer as the definitions need it."""
@@ -51,7 +56,7 @@ class CustomerState:
     @property
     def events_name(self) -> str:
         """The name of the dynamic partitions that are this customer's events."""
-        return f"events/{self.slug}"
+        return events_name(self.slug)
 
     @property
     def pool(self) -> str:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.streams import UNIDENTIFIED
 from clickstream_platform.pipeline.ports import EventRegistry
+from clickstream_platform.pipeline.sampling import Sample
 from clickstream_platform.registry.entities import Event, EventState
 
 REASONS = {
-    EventState.PAUSED: "the event is paused; its raw objects are kept. Resume it, then back-fill its partitions",
-    EventState.DISCOVERED: "the event waits to be activated; its raw objects are kept. Activate it, then back-fill",
-    EventState.REMOVED: "the event was removed; its raw objects are kept",
+    EventState.PAUSED: "the event is paused; its raw objects are kept. Resuming it back-fills them",
+    EventState.DISCOVERED: "the event waits to be activated; its raw objects are kept. Activating it back-fills them",
+    EventState.REMOVED: "the event was removed; its raw objects are kept. Adding it again back-fills them",
 }
 
 
@@ -28,14 +30,23 @@ class Admission:
     skipped: Mapping[str, str] = field(default_factory=dict)
 
 
-def announce(registry: EventRegistry, customer: str, hour: Hour, records: Mapping[str, int]) -> Admission:
+def announce(
+    registry: EventRegistry,
+    customer: str,
+    hour: Hour,
+    records: Mapping[str, int],
+    samples: Mapping[str, Sample] | None = None,
+) -> Admission:
     """Tell the registry what arrived, `{event: records}`, and return what it wants loaded.
 
-    `_unidentified` is always loaded: its lines go to quarantine and are counted. Raises RegistryError for a customer
-    that the registry does not know.
+    The names and records of `samples` go with it. `_unidentified` is always loaded: its lines go to quarantine and are
+    counted. Raises RegistryError for a customer that the registry does not know.
     """
-    seen = {event: (event, count) for event, count in records.items() if event != UNIDENTIFIED}
-    return _sort(records, registry.record_seen(customer, hour, seen) if seen else {})
+    samples = samples or {}
+    names = {event: sample.name for event, sample in samples.items() if sample.name}
+    seen = {event: (names.get(event, event), count) for event, count in records.items() if event != UNIDENTIFIED}
+    documents: dict[str, Mapping[str, Any]] = {event: sample.document for event, sample in samples.items()}
+    return _sort(records, registry.record_seen(customer, hour, seen, samples=documents) if seen else {})
 
 
 def admit(registry: EventRegistry, customer: str, hour: Hour, events: Collection[str]) -> Admission:

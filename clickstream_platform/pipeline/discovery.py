@@ -98,9 +98,13 @@ class Discovery:
         """Whether an hour is between the first known hour and now."""
         return self._first_hour <= hour <= Hour.of(self._clock.now())
 
+    def is_closed(self, hour: Hour) -> bool:
+        """Whether an hour closed by time, sealed or not."""
+        return self._clock.now() >= hour.end + self._grace
+
     def look(self, hour: Hour, known_fingerprint: str | None = None) -> HourLook | None:
         """Look at one hour; None when nothing changed since the look that gave `known_fingerprint`."""
-        is_closed = self._clock.now() >= hour.end + self._grace
+        is_closed = self.is_closed(hour)
         listing = list_hour(self._store, hour)
         fingerprint = listing.fingerprint("closed" if is_closed else "open")
         if fingerprint == known_fingerprint:

@@ -51,6 +51,7 @@ class HourMemory:
     `asked`: hours that somebody wants looked at whatever is remembered of them.
     `customers`: fingerprint of the customers that had assets.
     `resume`: where the last tick had to stop among the recent hours.
+    `unsampled`: new events, `<customer>/<event>`, of which a tick had no time to take a sample record.
     """
 
     fingerprints: dict[Hour, str] = field(default_factory=dict)
@@ -59,6 +60,7 @@ class HourMemory:
     asked: HourRanges = field(default_factory=HourRanges)
     customers: str = ""
     resume: Hour | None = None
+    unsampled: set[str] = field(default_factory=set)
 
     @classmethod
     def from_cursor(cls, cursor: str | None) -> HourMemory:
@@ -76,6 +78,7 @@ class HourMemory:
                 HourRanges.parse(body.get("asked", ())),
                 body.get("customers", ""),
                 Hour.parse(body["resume"]) if body.get("resume") else None,
+                set(body.get("unsampled", ())),
             )
         except (ValueError, TypeError, AttributeError) as error:
             raise InvalidNameError(
@@ -94,6 +97,7 @@ class HourMemory:
             "waiting": self.waiting.written(),
             "asked": self.asked.written(),
             "resume": str(self.resume) if self.resume else None,
+            "unsampled": sorted(self.unsampled),
         }
         return json.dumps(body, separators=(",", ":"))
 

@@ -55,6 +55,12 @@ class Pipeline:
         wiring = self.wiring
         return CustomerHours(wiring.objects, wiring.registry, wiring.transformer, wiring.open_loader, wiring.clock)
 
+    def loaded_digests(self, customer: str, event: str) -> dict[Hour, str]:
+        """Return the input digest of each hour of an event in the ledger; see `pipeline.loaded_digests`."""
+        from clickstream_platform.pipeline.loaded_digests import loaded_digests
+
+        return loaded_digests(self.wiring, customer, event)
+
     def reconcile(self, customer: str, hours: Iterable[Hour]) -> list[Offender]:
         """Compare the ledger with the tables for these hours; raises RegistryError for an unknown customer."""
         from clickstream_platform.load.reconcile import reconcile

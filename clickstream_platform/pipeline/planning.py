@@ -18,7 +18,8 @@ from clickstream_platform.pipeline.admission import Admission, announce
 from clickstream_platform.pipeline.discovery import CustomerHour, Discovery, HourLook
 from clickstream_platform.pipeline.hour_contents import Ignored
 from clickstream_platform.pipeline.hour_memory import HourMemory
-from clickstream_platform.pipeline.ports import EventRegistry
+from clickstream_platform.pipeline.ports import EventRegistry, HourStore
+from clickstream_platform.pipeline.sampling import Sampler
 
 # Beside the recent hours, a tick looks at so many others: a backlog of months is worked off tick by tick.
 MAX_OTHER_HOURS_PER_TICK = 48
@@ -32,12 +33,14 @@ LOOKING_SECONDS = 25.0
 class HoursTick:
     """What a tick found: customer-hours to request, in order, each with its admission, and what a person should know.
 
+    `skipped` are stream-hours that the registry does not want loaded, as (customer-hour, event, reason).
     `without_assets` are customers with ready hours that no asset loads yet, `refused` tells which customers the
     registry did not accept and why, `open_hours` counts customer-hours that have not closed, and `is_cut` says that
     more is ready than one tick may request.
     """
 
     requests: list[tuple[CustomerHour, Admission]] = field(default_factory=list)
+    skipped: list[tuple[CustomerHour, str, str]] = field(default_factory=list)
     without_assets: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
     open_hours: int = 0
@@ -53,7 +56,7 @@ class TickPlanner:
 
     `customers` are those with assets. `find_requested` returns which of some run keys were requested before, so that a
     lost memory, or a late object of another customer in the same hour, requests nothing twice. `limit` bounds the
-    requests of a tick.
+    requests of a tick. `store` is where sample records of new events are read.
     """
 
     discovery: Discovery
@@ -61,6 +64,7 @@ class TickPlanner:
     customers: Collection[str]
     find_requested: Callable[[Sequence[str]], Collection[str]]
     limit: int
+    store: HourStore
     timer: Callable[[], float] = time.monotonic
 
     def plan(self, memory: HourMemory) -> HoursTick:
@@ -68,10 +72,10 @@ class TickPlanner:
         memory.meet_customers(hashlib.sha256("\n".join(sorted(self.customers)).encode()).hexdigest()[:16])
         recent = self.discovery.recent_hours()
         memory.keep_recent(recent)
-        tick, started = HoursTick(), self.timer()
+        tick, started, sampler = HoursTick(), self.timer(), Sampler(self.store, memory.unsampled)
         for hour in self._hours_to_look_at(memory, recent):
             is_late = self.timer() - started >= LOOKING_SECONDS and hour not in recent[-FRESH_HOURS:]
-            if is_late or not self._look(tick, memory, hour, is_recent=hour >= recent[0]):
+            if is_late or not self._look(tick, memory, hour, sampler, is_recent=hour >= recent[0]):
                 memory.resume, tick.is_cut = hour, True
                 break
         else:
@@ -90,7 +94,7 @@ class TickPlanner:
         unseen = (hour for hour in self.discovery.older_hours() if hour not in known)
         yield from islice(unseen, MAX_OTHER_HOURS_PER_TICK - len(others))
 
-    def _look(self, tick: HoursTick, memory: HourMemory, hour: Hour, *, is_recent: bool) -> bool:
+    def _look(self, tick: HoursTick, memory: HourMemory, hour: Hour, sampler: Sampler, *, is_recent: bool) -> bool:
         """Look at one hour and take what is new; False when the limit left some out."""
         tick.hours_looked_at += 1
         look = self.discovery.look(hour, None if hour in memory.asked.hours else memory.fingerprints.get(hour))
@@ -99,12 +103,12 @@ class TickPlanner:
         tick.hours_changed += 1
         tick.ignored.update(look.ignored)
         tick.open_hours += len(look.open_customers)
-        if not self._take(tick, look):
+        if not self._take(tick, look, sampler):
             return False
         tick.without_assets |= self._remember(memory, look, is_recent=is_recent)
         return True
 
-    def _take(self, tick: HoursTick, look: HourLook) -> bool:
+    def _take(self, tick: HoursTick, look: HourLook, sampler: Sampler) -> bool:
         """Add the hour's new customer-hours to the requests; False when the limit left some out."""
         candidates = [each for each in look.ready if each.customer in self.customers]
         requested = self.find_requested([each.run_key for each in candidates]) if candidates else ()
@@ -115,10 +119,12 @@ class TickPlanner:
                 return False
             try:
                 records = {event: each.records(event) for event in each.streams}
-                admission = announce(self.registry, each.customer, each.hour, records)
+                samples = sampler.take(self.registry, each)
+                admission = announce(self.registry, each.customer, each.hour, records, samples)
             except RegistryError as error:  # one customer that the registry refuses holds nobody else back
                 tick.refused[each.customer] = str(error)
                 continue
+            tick.skipped += [(each, event, reason) for event, reason in admission.skipped.items()]
             if admission.events:
                 tick.requests.append((each, admission))
         return True

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from types import MappingProxyType
+from typing import Any, Protocol, TypeAlias
 
 from clickstream_platform.errors import ClickstreamError
 from clickstream_platform.model.counts import StreamCounts
@@ -16,7 +17,7 @@ from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.manifests import Manifest
 from clickstream_platform.model.schemas import TableState
 from clickstream_platform.model.staging import StagedBatch
-from clickstream_platform.registry.entities import Customer, Event
+from clickstream_platform.registry.entities import Contract, Customer, Event
 from clickstream_platform.transform.plan import SchemaPolicy
 
 
@@ -50,6 +51,10 @@ class HourStore(Protocol):
         """List the distinct beginnings of keys from prefix up to and with the next `/`, in order."""
         ...
 
+    def get_range(self, key: str, start: int, end: int) -> bytes:
+        """Read the bytes from start up to, but without, end."""
+        ...
+
     def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Read many small objects in the order of the keys."""
         ...
@@ -78,8 +83,22 @@ class EventRegistry(Protocol):
         """Return one customer's events in every state."""
         ...
 
-    def record_seen(self, customer: str, hour: Hour, seen: Mapping[str, tuple[str, int]]) -> dict[str, Event]:
-        """Take note of one customer-hour's events, `{slug: (name, records)}`, and return them as they now are."""
+    def contracts_in_force(self, customer: str) -> Mapping[str, Contract]:
+        """Return the contracts that one customer's records are held to, by event."""
+        ...
+
+    def record_seen(
+        self,
+        customer: str,
+        hour: Hour,
+        seen: Mapping[str, tuple[str, int]],
+        *,
+        samples: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> dict[str, Event]:
+        """Take note of one customer-hour's events, `{slug: (name, records)}`, and return them as they now are.
+
+        `samples` are masked records by slug; the first one of an event is kept.
+        """
         ...
 
 

@@ -56,7 +56,7 @@ class Platform:
         clock = FixedClock(datetime(2026, 11, 22, 9, 20, tzinfo=UTC))
         wiring = Wiring(settings, clock)
         if self.destination is not None:
-            wiring.registry.replace_destination(self.destination)
+            wiring.registry_service.replace_destination(self.destination)
         return Pipeline(wiring)
 
     @property
@@ -79,7 +79,7 @@ class Platform:
 
     def add_customer(self, slug: str, policy: Policy | None = None) -> str:
         """Add a customer and return its slug."""
-        self.pipeline.wiring.registry.add_customer(slug, policy=policy or Policy())
+        self.pipeline.wiring.registry_service.add_customer(slug, policy=policy or Policy())
         return slug
 
     def ingest(

@@ -28,6 +28,10 @@ class StandInPipeline(Pipeline):
     def reconcile(self, customer: str, hours: Iterable[Hour]) -> list[Offender]:
         return [each for each in self.offenders if each.hour in set(hours)]
 
+    def loaded_digests(self, customer: str, event: str) -> dict[Hour, str]:
+        ledger = cast("StandInWiring", self.wiring).loader.ledger
+        return {at: entry.digest for (slug, at, name), entry in ledger.items() if (slug, name) == (customer, event)}
+
 
 @dataclass
 class Workbench:
@@ -48,7 +52,7 @@ class Workbench:
         for customer in customers:
             self.wiring.registry.add_customer(customer)
         self.customers += customers
-        self.state = state_of(*self.customers)
+        self.state = state_of(*sorted(self.customers))
         self.defs = assemble(self.state, platform_on(self.pipeline))
 
     def close(self) -> None:

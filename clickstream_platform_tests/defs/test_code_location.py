@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import tomllib
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from dagster._core.definitions.reconstruct import (
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
-from clickstream_platform.defs.hours_sensor import CUSTOMER_TAG
+from clickstream_platform.defs.tags import CUSTOMER_TAG
 from clickstream_platform.settings import Settings
-from clickstream_platform.wiring import open_wiring
+from clickstream_platform.wiring import Wiring, open_wiring
 
 PROJECT = Path(__file__).parents[2]
 POINTER = ModuleCodePointer("clickstream_platform.definitions", "defs")
@@ -32,12 +33,43 @@ def test_a_run_worker_sees_what_the_code_server_saw_and_never_asks_the_registry(
     served = initialize_repository_def_from_pointer(POINTER)
     monkeypatch.setenv("CLICKSTREAM_REGISTRY_URL", "postgresql://nobody@127.0.0.1:9/none")
     monkeypatch.setenv("CLICKSTREAM_PARTITIONS_START", "2025-01-01T00")
+    monkeypatch.setattr(Wiring, "registry", property(_fail_to_ask))
+    monkeypatch.setattr(Wiring, "registry_service", property(_fail_to_ask))
     worker = reconstruct_repository_def_from_pointer(POINTER, served.repository_load_data)
     assert set(worker.asset_graph.get_all_asset_keys()) == {
         dg.AssetKey(["acme", step]) for step in ("raw_batches", "staged_batches", "event_tables")
     }
     key = dg.AssetKey(["acme", "raw_batches"])
     assert worker.asset_graph.get(key).partitions_def == served.asset_graph.get(key).partitions_def
+
+
+def _fail_to_ask(_: Wiring) -> None:
+    raise AssertionError("the registry was asked")
+
+
+def test_a_run_worker_makes_no_connection_to_the_registrys_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLICKSTREAM_HOME", str(tmp_path))
+    served = initialize_repository_def_from_pointer(POINTER)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        monkeypatch.setenv("CLICKSTREAM_REGISTRY_API_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        monkeypatch.setenv("CLICKSTREAM_REGISTRY_TOKEN_REFERENCE", "file:/nowhere")
+        worker = reconstruct_repository_def_from_pointer(POINTER, served.repository_load_data)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert {sensor.name for sensor in worker.sensor_defs} == {"hours", "registry"}
+
+
+def test_definitions_load_without_a_registry_that_was_never_reached_and_the_sensor_makes_up_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLICKSTREAM_HOME", str(tmp_path))
+    monkeypatch.setenv("CLICKSTREAM_REGISTRY_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("CLICKSTREAM_REGISTRY_TOKEN_REFERENCE", "env:LOADER_TOKEN")
+    monkeypatch.setenv("LOADER_TOKEN", "cst_any")
+    served = initialize_repository_def_from_pointer(POINTER)
+    assert not served.asset_graph.get_all_asset_keys()
+    assert {sensor.name for sensor in served.sensor_defs} == {"hours", "registry"}
 
 
 def test_the_location_has_one_name_everywhere() -> None:

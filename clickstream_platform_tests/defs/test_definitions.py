@@ -17,7 +17,7 @@ def test_definitions_load_without_warnings(customers: int) -> None:
     defs = assemble(state_of(*(f"customer_{number}" for number in range(customers))))
     dg.Definitions.validate_loadable(defs)
     assert len(defs.resolve_asset_graph().get_all_asset_keys()) == 3 * customers
-    assert sorted(sensor.name for sensor in defs.sensors or ()) == ["customers", "hours"]
+    assert sorted(sensor.name for sensor in defs.sensors or ()) == ["hours", "registry"]
 
 
 def test_each_customer_has_a_group_of_three_chained_assets_partitioned_by_hour_and_event() -> None:

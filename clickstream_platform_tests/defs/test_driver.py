@@ -96,6 +96,33 @@ def test_an_hour_older_than_the_look_back_is_opened_again_when_it_is_asked_for(
     assert [run.hour for run in drive(home, LOCATION, [old]).runs] == [str(old)]
 
 
+def test_the_life_of_an_event_is_followed_down_to_its_table(wiring: Wiring, hour: Hour) -> None:
+    """Paused, resumed, removed and added again: what arrives meanwhile is loaded as soon as the event is in use."""
+    registry = wiring.registry_service
+    put(wiring, "acme", "sale", hour.plus(-2))
+    driven(wiring)
+    registry.pause_event("acme", "sale")
+    put(wiring, "acme", "sale", hour.plus(-1), number=2)
+    put(wiring, "acme", "click", hour.plus(-1), number=3)
+    assert [run.hour for run in driven(wiring).runs] == [str(hour.plus(-1))]
+    assert loaded_hours(wiring, "sale") == [hour.plus(-2)]
+    registry.resume_event("acme", "sale")
+    assert [(run.hour, run.is_success) for run in driven(wiring).runs] == [(str(hour.plus(-1)), True)]
+    registry.remove_event("acme", "sale")
+    put(wiring, "acme", "sale", hour, number=4)
+    assert driven(wiring).runs == []
+    with dg.DagsterInstance.from_config(str(wiring.settings.home / "dagster")) as instance:
+        assert instance.get_dynamic_partitions("events/acme") == ["click"]
+    registry.add_event("acme", "sale")
+    assert [(run.hour, run.is_success) for run in driven(wiring).runs] == [(str(hour), True)]
+    assert loaded_hours(wiring, "sale") == [hour.plus(-2), hour.plus(-1), hour]
+    assert driven(wiring).runs == []
+
+
+def loaded_hours(wiring: Wiring, event: str) -> list[Hour]:
+    return [row.hour for row in wiring.list_loads(wiring.registry.get_customer("acme"), event=event)]
+
+
 def test_an_object_that_is_gone_fails_its_stream_and_no_other(wiring: Wiring, hour: Hour) -> None:
     refs = {event: put(wiring, "acme", event, hour) for event in EVENTS}
     gone = ObjectRef(refs["sale"].key.replace("1-1", "9-9"), 100, "etag", 5)

@@ -53,11 +53,11 @@ def wiring(
     monkeypatch.setenv("CLICKSTREAM_TEST_LOGIN", stand_in.password)
     with open_wiring() as opened:
         settings = settings_of(stand_in, database)
-        opened.registry.add_destination(
+        opened.registry_service.add_destination(
             Destination("dwh", "redshift", settings, secret_reference="env:CLICKSTREAM_TEST_LOGIN")
         )
-        opened.registry.add_customer(ACME, destination="dwh")
-        opened.registry.add_customer(TINY)
+        opened.registry_service.add_customer(ACME, destination="dwh")
+        opened.registry_service.add_customer(TINY)
         yield opened
 
 

@@ -1,4 +1,4 @@
-"""Starts the platform as a user does: `clickstream demo`, then `clickstream dev`, in a folder of its own."""
+"""Starts the platform as a user does: `clickstream dev` in a folder of its own, after `clickstream demo` if wanted."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,11 @@ READY_SECONDS = 120
 
 @dataclass(frozen=True)
 class Stack:
-    """A running stack: where its data is and where its web interface listens."""
+    """A running stack: where its data is, and where Dagster's web interface and the registry listen."""
 
     home: Path
     url: str
+    registry_url: str
 
     def run(self, *arguments: str) -> str:
         """Run a command of the platform on this stack's data; return what it printed."""
@@ -35,12 +36,14 @@ class Stack:
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """Ask Dagster's GraphQL API."""
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            data: dict[str, Any] = json.load(answer)
+        data = send(f"{self.url}/graphql", {"query": query, "variables": variables})
         assert "errors" not in data, data
         return dict(data["data"])
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Call the registry's API as an administrator."""
+        token = (self.home / "registry" / "admin-token").read_text().strip()
+        return send(f"{self.registry_url}/v1{path}", body, method, {"Authorization": f"Bearer {token}"})
 
     def runs(self) -> list[dict[str, Any]]:
         """Return all runs, newest first."""
@@ -49,13 +52,51 @@ class Stack:
 
     def wait_for_runs(self, count: int, seconds: float) -> list[dict[str, Any]]:
         """Wait until `count` runs have ended."""
-        deadline = time.monotonic() + seconds
-        while True:
-            ended = [run for run in self.runs() if run["status"] in ("SUCCESS", "FAILURE", "CANCELED")]
-            if len(ended) >= count:
-                return ended
-            assert time.monotonic() < deadline, f"only {len(ended)} of {count} runs ended: {self.runs()}"
-            time.sleep(2)
+        ended: list[dict[str, Any]] = []
+
+        def have_ended() -> bool:
+            ended[:] = [run for run in self.runs() if run["status"] in ("SUCCESS", "FAILURE", "CANCELED")]
+            return len(ended) >= count
+
+        wait_until(have_ended, seconds, lambda: f"only {len(ended)} of {count} runs ended: {self.runs()}")
+        return ended
+
+    def assets(self) -> set[tuple[str, ...]]:
+        """Return the keys of all assets that the web interface shows."""
+        nodes = self.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]
+        return {tuple(node["assetKey"]["path"]) for node in nodes}
+
+    def partitions(self, customer: str) -> list[str]:
+        """Return the events that the web interface shows as partitions of a customer's tables."""
+        query = """query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
+            partitionKeysByDimension { name partitionKeys } } } }"""
+        node = self.ask(query, key={"path": [customer, "event_tables"]})["assetNodeOrError"]
+        found = {each["name"]: each["partitionKeys"] for each in node["partitionKeysByDimension"]}
+        return list(found["event"])
+
+    def rows(self, customer: str, event: str) -> dict[str, int]:
+        """Return the rows that the ledger has of an event, by hour."""
+        rows = json.loads(self.run("loads", "--customer", customer, "--event", event, "--json"))
+        return {str(row["hour"])[:13]: row["loaded"] for row in rows}
+
+
+def send(
+    url: str, body: Mapping[str, Any] | None = None, method: str = "POST", headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Send a JSON request and return the answer's body; an error status raises HTTPError."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json", **(headers or {})}
+    with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=60) as answer:
+        return dict(json.loads(answer.read() or b"{}"))
+
+
+def wait_until(is_done: Callable[[], bool], seconds: float, explain: Callable[[], str]) -> float:
+    """Wait until something is so; return how many seconds it took, fail with the explanation when it takes too long."""
+    started = time.monotonic()
+    while not is_done():
+        assert time.monotonic() - started < seconds, explain()
+        time.sleep(1)
+    return time.monotonic() - started
 
 
 def run(home: Path, *arguments: str) -> str:
@@ -66,45 +107,78 @@ def run(home: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@contextmanager
-def running_stack(home: Path) -> Iterator[Stack]:
-    """Run the demonstration, then start webserver and daemon on its data; stop them at the end."""
-    run(home, "demo")
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {**os.environ, "CLICKSTREAM_HOME": str(home), "CLICKSTREAM_SENSOR_INTERVAL_SECONDS": "5"}
-    log = (home / "dev.log").open("wb")
-    process = subprocess.Popen(
-        [COMMAND, "dev", "--port", str(port)],
-        env=environment,
-        cwd=REPOSITORY,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    stack = Stack(home, f"http://127.0.0.1:{port}")
-    try:
-        _wait_until_ready(stack, process, home / "dev.log")
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_stack(home: Path, *, with_demo: bool = True, interval_seconds: int | None = 5) -> Iterator[Stack]:
+    """Start `clickstream dev` and stop it at the end; `interval_seconds` is between ticks, None for the default."""
+    if with_demo:
+        run(home, "demo")
+    port, registry_port = free_port(), free_port()
+    environment = {"CLICKSTREAM_HOME": str(home)}
+    if interval_seconds is not None:
+        environment["CLICKSTREAM_SENSOR_INTERVAL_SECONDS"] = str(interval_seconds)
+    stack = Stack(home, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{registry_port}")
+    command = [str(COMMAND), "dev", "--port", str(port), "--registry-port", str(registry_port)]
+    with running_process(command, environment, home / "dev.log") as process:
+        wait_for_code_location(stack, process, home / "dev.log")
         yield stack
-    finally:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        log.close()
 
 
-def _wait_until_ready(stack: Stack, process: subprocess.Popen[bytes], log: Path) -> None:
+@contextmanager
+def running_process(
+    command: list[str], environment: Mapping[str, str], log: Path, ending: signal.Signals = signal.SIGTERM
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process and end it, and nothing else, with a signal."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **environment},
+            cwd=REPOSITORY,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        with ExitStack() as cleanup:
+            cleanup.callback(process.wait)
+            cleanup.callback(_kill_group, process.pid)
+            yield process
+            process.send_signal(ending)
+            process.wait(60)
+
+
+def wait_for_code_location(stack: Stack, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until the web interface has the definitions."""
     query = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"
-    deadline = time.monotonic() + READY_SECONDS
-    while True:
-        try:
-            if stack.ask(query)["repositoriesOrError"]["nodes"]:
-                return
-        except OSError:
-            time.sleep(0.5)
+
+    def is_ready() -> bool:
         assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
+        try:
+            return bool(stack.ask(query)["repositoriesOrError"].get("nodes"))
+        except OSError:
+            return False
+
+    wait_until(is_ready, READY_SECONDS, log.read_text)
+
+
+def wait_for_port(port: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a process listens on its port."""
+
+    def is_listening() -> bool:
+        assert process.poll() is None, log.read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", int(port))) == 0
+
+    wait_until(is_listening, READY_SECONDS, log.read_text)
+
+
+def _kill_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return

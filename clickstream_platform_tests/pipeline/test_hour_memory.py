@@ -15,7 +15,7 @@ from clickstream_platform.pipeline.hour_memory import HourMemory, HourRanges
 HOURS = st.integers(0, 2_000).map(lambda number: Hour(datetime(2026, 1, 1, tzinfo=UTC)).plus(number))
 RANGES = st.sets(HOURS, max_size=50).map(HourRanges)
 FINGERPRINTS = st.dictionaries(HOURS, st.text("0123456789abcdef", min_size=16, max_size=16))
-MEMORIES = st.builds(HourMemory, FINGERPRINTS, RANGES, RANGES, RANGES, st.text(), st.none() | HOURS)
+MEMORIES = st.builds(HourMemory, FINGERPRINTS, RANGES, RANGES, RANGES, st.text(), st.none() | HOURS, st.sets(st.text()))
 
 
 @given(MEMORIES)

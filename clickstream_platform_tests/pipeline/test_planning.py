@@ -45,7 +45,8 @@ class Ticks:
             grace_minutes=15,
         )
         timer = partial(next, count(step=seconds_per_look or 1e-9))
-        planner = TickPlanner(discovery, self.wiring.registry, self.customers, self.find_requested, limit, timer)
+        registry, store = self.wiring.registry, self.wiring.objects
+        planner = TickPlanner(discovery, registry, self.customers, self.find_requested, limit, store, timer)
         self.memory = HourMemory.from_cursor(self.memory.to_cursor())
         tick = planner.plan(self.memory)
         self.requested |= {each.run_key for each, _ in tick.requests}

@@ -1,6 +1,7 @@
-"""The `customers` sensor: when the registry has other customers than the loaded assets, the code location is reloaded.
+"""Reloading the code location: noticing that the registry has other customers than the loaded assets, and asking.
 
-Belongs here: noticing and asking. Does not: building the assets of the new customers (`customers`, at the reload).
+Belongs here: the comparison and the webserver's answer. Does not: when to look (`registry_sensor`), and building the
+assets of the new customers (`customers`, at the reload).
 """
 
 import json
@@ -8,14 +9,10 @@ import urllib.request
 from datetime import datetime, timedelta
 from typing import Any
 
-import dagster as dg
-
-from clickstream_platform.defs.platform import Platform
-from clickstream_platform.defs.state import DefinitionsState, read_state
+from clickstream_platform.defs.state import DefinitionsState
 from clickstream_platform.settings import Settings
 
-CUSTOMERS_SENSOR = "customers"
-RELOAD_TIMEOUT_SECONDS = 45  # a tick must end within 60
+RELOAD_TIMEOUT_SECONDS = 40  # a tick must end within 60
 TRY_AGAIN_AFTER = timedelta(minutes=5)
 RELOAD = """
 mutation($location: String!) {
@@ -31,34 +28,6 @@ mutation($location: String!) {
 """
 
 
-def build_customers_sensor(state: DefinitionsState) -> dg.SensorDefinition:
-    """Return the sensor that compares the registry with the state these definitions were built from."""
-
-    @dg.sensor(
-        name=CUSTOMERS_SENSOR,
-        minimum_interval_seconds=state.sensor_interval_seconds,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Reloads the code location when customers were added, removed or moved to another destination.",
-    )
-    def customers(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
-        """Ask the webserver for a reload when the registry has moved on."""
-        wiring = platform.pipeline.wiring
-        now = wiring.clock.now()
-        current = read_state(wiring.settings, wiring.registry.snapshot(), now)
-        if current == state:
-            reason = f"all {len(state.customers)} customers have their assets"
-            return dg.SensorResult(skip_reason=reason, cursor="")
-        change = describe_change(state, current)
-        if not _is_due(context.cursor, change, now):
-            reason = f"{change}: a reload was asked for and has not shown them yet. {_by_hand(wiring.settings)}"
-            return dg.SensorResult(skip_reason=reason, cursor=context.cursor)
-        reason = f"{change}. {ask_for_reload(wiring.settings)}"
-        context.log.info(reason)
-        return dg.SensorResult(skip_reason=reason, cursor=json.dumps({"change": change, "asked_at": now.isoformat()}))
-
-    return customers
-
-
 def describe_change(loaded: DefinitionsState, current: DefinitionsState) -> str:
     """Say what the registry has that the loaded definitions have not."""
     before, after = ({each.slug: each for each in state.customers} for state in (loaded, current))
@@ -69,6 +38,36 @@ def describe_change(loaded: DefinitionsState, current: DefinitionsState) -> str:
     }
     parts = [f"{what} customers: {', '.join(slugs)}" for what, slugs in kinds.items() if slugs]
     return "; ".join(parts) or "settings of the definitions changed"
+
+
+def is_reload_due(
+    loaded: DefinitionsState, current: DefinitionsState, asked: tuple[str, str] | None, now: datetime
+) -> bool:
+    """Whether to ask for a reload: the registry has moved on, and nobody asked for this within a few minutes.
+
+    `asked` is which change was asked for and when (ISO 8601).
+    """
+    if current == loaded:
+        return False
+    if asked is None or asked[0] != describe_change(loaded, current):
+        return True
+    return now - datetime.fromisoformat(asked[1]) >= TRY_AGAIN_AFTER
+
+
+def reload_if_due(
+    loaded: DefinitionsState,
+    current: DefinitionsState,
+    asked: tuple[str, str] | None,
+    settings: Settings,
+    now: datetime,
+) -> tuple[str, tuple[str, str] | None]:
+    """Ask for a reload if that is due; return what to tell, empty when nothing is to be done, and the new `asked`."""
+    if current == loaded:
+        return "", None
+    change = describe_change(loaded, current)
+    if not is_reload_due(loaded, current, asked, now):
+        return f"{change}: a reload was asked for and has not shown them yet. {_by_hand(settings)}", asked
+    return f"{change}. {ask_for_reload(settings)}", (change, now.isoformat())
 
 
 def ask_for_reload(settings: Settings) -> str:
@@ -101,11 +100,3 @@ def _by_hand(settings: Settings) -> str:
         f"Reload {settings.code_location} under Deployment in the UI, or set CLICKSTREAM_DAGSTER_WEBSERVER_URL and "
         "CLICKSTREAM_CODE_LOCATION; the hours of new customers wait"
     )
-
-
-def _is_due(cursor: str | None, change: str, now: datetime) -> bool:
-    """Whether to ask: not again for the same change within a few minutes."""
-    if not cursor:
-        return True
-    asked = json.loads(cursor)
-    return bool(asked["change"] != change or now - datetime.fromisoformat(asked["asked_at"]) >= TRY_AGAIN_AFTER)

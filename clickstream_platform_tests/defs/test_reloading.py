@@ -1,4 +1,4 @@
-"""The customers sensor against a webserver that answers as Dagster's does."""
+"""Reloading by the registry sensor, against a webserver that answers as Dagster's does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from clickstream_platform.defs.customers_sensor import describe_change
+from clickstream_platform.defs.reloading import describe_change
 from clickstream_platform_tests.defs.stand_ins import Workbench, state_of
 
 RELOADED = {
@@ -65,14 +65,14 @@ def use(bench: Workbench, url: str) -> None:
 
 def test_nothing_is_asked_while_all_customers_have_their_assets(bench: Workbench, webserver: Webserver) -> None:
     use(bench, webserver.url)
-    assert bench.tick("customers").skip_message == "all 2 customers have their assets"
+    assert bench.tick("registry").skip_message == "all 2 customers have their assets and partitions"
     assert webserver.asked == []
 
 
 def test_a_new_customer_makes_the_webserver_reload_the_location(bench: Workbench, webserver: Webserver) -> None:
     use(bench, webserver.url)
     bench.wiring.registry.add_customer("newcomer")
-    message = bench.tick("customers").skip_message
+    message = bench.tick("registry").skip_message
     assert message == "new customers: newcomer. The code location clickstream_platform was reloaded"
     assert webserver.asked == [{"location": "clickstream_platform"}]
 
@@ -80,13 +80,13 @@ def test_a_new_customer_makes_the_webserver_reload_the_location(bench: Workbench
 def test_the_same_change_is_asked_for_again_only_after_some_minutes(bench: Workbench, webserver: Webserver) -> None:
     use(bench, webserver.url)
     bench.wiring.registry.add_customer("newcomer")
-    cursor = bench.tick("customers").cursor
-    assert "has not shown them yet" in bench.tick("customers", cursor).skip_message
+    cursor = bench.tick("registry").cursor
+    assert "has not shown them yet" in bench.tick("registry", cursor).skip_message
     assert len(webserver.asked) == 1
     bench.wiring.clock.advance(timedelta(minutes=5))
-    bench.tick("customers", cursor)
+    bench.tick("registry", cursor)
     bench.wiring.registry.add_customer("another")
-    bench.tick("customers", cursor)
+    bench.tick("registry", cursor)
     assert len(webserver.asked) == 3
 
 
@@ -100,7 +100,7 @@ def test_the_same_change_is_asked_for_again_only_after_some_minutes(bench: Workb
 def test_without_a_webserver_the_tick_says_what_to_do(bench: Workbench, url: str, text: str) -> None:
     use(bench, url)
     bench.wiring.registry.add_customer("newcomer")
-    message = bench.tick("customers").skip_message
+    message = bench.tick("registry").skip_message
     assert message.startswith(f"new customers: newcomer. {text}")
     assert "Reload clickstream_platform under Deployment in the UI" in message
 
@@ -109,7 +109,7 @@ def test_a_refused_reload_says_why(bench: Workbench, webserver: Webserver) -> No
     use(bench, webserver.url)
     webserver.answer = UNKNOWN
     bench.wiring.registry.add_customer("newcomer")
-    message = bench.tick("customers").skip_message
+    message = bench.tick("registry").skip_message
     assert "The reload failed (RepositoryLocationNotFound: no such location)" in message
 
 
