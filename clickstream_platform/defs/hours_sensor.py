@@ -27,6 +27,7 @@ from clickstream_platform.pipeline.discovery import CustomerHour
 from clickstream_platform.pipeline.hour_memory import HourMemory
 from clickstream_platform.pipeline.planning import HoursTick, TickPlanner
 from clickstream_platform.registry.entities import EventState
+from clickstream_platform.registry.refusals import NotFoundError
 
 HOURS_SENSOR = "hours"
 RUN_KEYS_PER_QUERY = 200
@@ -57,8 +58,9 @@ def build_hours_sensor(state: DefinitionsState) -> dg.SensorDefinition:
         for line in describe_tick(tick):
             context.log.info(line)
         requests = [
-            _run_request(context.instance, customers[each.customer], each, admission, platform, state)
+            request
             for each, admission in tick.requests
+            if (request := _run_request(context.instance, customers[each.customer], each, admission, platform, state))
         ]
         cursor = memory.to_cursor()
         return (
@@ -86,11 +88,19 @@ def _run_request(
     admission: Admission,
     platform: Platform,
     state: DefinitionsState,
-) -> dg.RunRequest:
-    """Return the run of one customer-hour: all events of the customer, so that those without objects get their zero."""
-    removed = {event.slug for event in platform.pipeline.wiring.registry.list_events(customer.slug, _REMOVED)}
+) -> dg.RunRequest | None:
+    """Return the run of one customer-hour: all events of the customer, so that those without objects get their zero.
+
+    None when the customer, or all of these events, were removed while the tick went on: adding one again back-fills it.
+    """
+    try:
+        removed = {event.slug for event in platform.pipeline.wiring.registry.list_events(customer.slug, _REMOVED)}
+    except NotFoundError:
+        return None
     # Partitions of a removed event may be taken away before the run starts, and it needs both ends of its range.
     events = [event for event in add_events(instance, customer, admission.events) if event not in removed]
+    if not events:
+        return None
     age_hours = int((platform.pipeline.wiring.clock.now() - each.hour.start).total_seconds() // 3600)
     tags = {
         **event_range_tags(events, each.hour),

@@ -52,7 +52,7 @@ def build_registry_sensor(state: DefinitionsState) -> dg.SensorDefinition:
         wiring = pipeline.wiring
         snapshot, now = wiring.registry.snapshot(), wiring.clock.now()
         orchestrator = DagsterOrchestrator(context.instance, {*loaded, *memory.followed}, context.log)
-        sync = RegistrySync(orchestrator, memory, loaded.keys()).follow(snapshot)
+        sync = RegistrySync(orchestrator, memory, loaded.keys()).follow(snapshot, now)
         if sync.is_old:
             return dg.SensorResult(skip_reason=f"{OLD} {wiring.registry.describe_age()}", cursor=context.cursor)
         current = read_state(wiring.settings, snapshot, now)

@@ -81,7 +81,10 @@ class BackfillSearch:
         started = self.timer()
         retention = {each.slug: each.policy.retention_days for each in snapshot.customers}
         seen = {(each.customer, each.slug): each.first_seen_hour for each in snapshot.events}
+        away: set[str] = set()
         for backfill in list(memory.backfills):
+            if backfill.customer in away:
+                continue
             if self._is_full() or self.timer() - started >= SEARCH_SECONDS:
                 break
             try:
@@ -95,7 +98,7 @@ class BackfillSearch:
                 memory.backfills.remove(backfill)
                 memory.backfills.append(backfill)
                 if isinstance(error, RetryableError):
-                    break  # a part that is away costs time at every try
+                    away.add(backfill.customer)  # each try of what is away costs time; others have other warehouses
             else:
                 if is_done:
                     memory.finish(backfill)

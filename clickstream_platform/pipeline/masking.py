@@ -5,17 +5,16 @@ Belongs here: what is kept of a value and of a key. Does not: which record is ta
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
+
+from clickstream_platform.model.data_names import looks_like_data
 
 MAX_DEPTH = 8
 MAX_KEYS = 200  # of all objects of a record together
 MAX_ITEMS = 3  # of an array: the others look alike
 MAX_KEY_CHARACTERS = 100
 NUMBER, BOOLEAN, CUT, MASKED_KEY = "<number>", "<boolean>", "<more>", "<masked key>"
-# A key that is data: an address, a name with long digits (telephone numbers, account numbers, hashes), an identifier.
-_DATA = re.compile(r"@|://|\d{5}|[0-9a-fA-F]{16}|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}")
 _KEPT = ("type", "event")
 
 
@@ -71,7 +70,7 @@ class _Masker:
 
 def _mask_key(key: str, taken: Mapping[str, Any]) -> str:
     """Return a key, or a numbered mask for one that is too long or looks like data."""
-    if len(key) <= MAX_KEY_CHARACTERS and not _DATA.search(key):
+    if len(key) <= MAX_KEY_CHARACTERS and not looks_like_data(key):
         return key
     number = 1
     while (name := f"{MASKED_KEY[:-1]} {number}>") in taken:

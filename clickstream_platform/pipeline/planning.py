@@ -35,14 +35,15 @@ class HoursTick:
 
     `skipped` are stream-hours that the registry does not want loaded, as (customer-hour, event, reason).
     `without_assets` are customers with ready hours that no asset loads yet, `refused` tells which customers the
-    registry did not accept and why, `open_hours` counts customer-hours that have not closed, and `is_cut` says that
-    more is ready than one tick may request.
+    registry did not accept and why, and `refused_hours` when; `open_hours` counts customer-hours that have not closed,
+    and `is_cut` says that more is ready than one tick may request.
     """
 
     requests: list[tuple[CustomerHour, Admission]] = field(default_factory=list)
     skipped: list[tuple[CustomerHour, str, str]] = field(default_factory=list)
     without_assets: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
+    refused_hours: set[Hour] = field(default_factory=set)
     open_hours: int = 0
     hours_looked_at: int = 0
     hours_changed: int = 0
@@ -106,6 +107,8 @@ class TickPlanner:
         if not self._take(tick, look, sampler):
             return False
         tick.without_assets |= self._remember(memory, look, is_recent=is_recent)
+        if hour in tick.refused_hours:
+            memory.asked.hours.add(hour)  # what was refused now may be taken in the next tick
         return True
 
     def _take(self, tick: HoursTick, look: HourLook, sampler: Sampler) -> bool:
@@ -123,6 +126,7 @@ class TickPlanner:
                 admission = announce(self.registry, each.customer, each.hour, records, samples)
             except RegistryError as error:  # one customer that the registry refuses holds nobody else back
                 tick.refused[each.customer] = str(error)
+                tick.refused_hours.add(each.hour)
                 continue
             tick.skipped += [(each, event, reason) for event, reason in admission.skipped.items()]
             if admission.events:

@@ -19,6 +19,7 @@ from clickstream_platform.model.hours import Hour
 VERSION = 1
 # Bounds on what is written down at every tick; what is over them waits, or is compared again when its customer changes.
 MAX_BACKFILLS = 200
+MAX_CUSTOMER_BACKFILLS = 20
 MAX_FILLED = 2_000
 
 
@@ -38,10 +39,11 @@ class RegistryMemory:
 
     `followed`: customer -> fingerprint of its events when they were last compared.
     `waiting`: customers of `followed` for whom something is left to do although nothing changed.
+    `leaving`: customer -> since when partitions of it are to go (ISO 8601, UTC).
     `filled`: customer -> event -> the activation that was back-filled; only of events that came into use twice.
     `backfills`: those that are going on, the next one first.
     `reload`: which change a reload was asked for, and when (ISO 8601).
-    `taken_at`: when the newest snapshot that was followed was taken (ISO 8601, UTC).
+    `taken_at`, `etag`: of the newest snapshot that was followed, when it was taken (ISO 8601, UTC).
     """
 
     followed: dict[str, str] = field(default_factory=dict)
@@ -50,6 +52,8 @@ class RegistryMemory:
     backfills: list[Backfill] = field(default_factory=list)
     reload: tuple[str, str] | None = None
     taken_at: str = ""
+    etag: str = ""
+    leaving: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_cursor(cls, cursor: str | None) -> RegistryMemory:
@@ -68,6 +72,8 @@ class RegistryMemory:
                 ],
                 (body["reload"][0], body["reload"][1]) if body["reload"] else None,
                 body.get("taken_at", ""),
+                body.get("etag", ""),
+                body.get("leaving", {}),
             )
         except (ValueError, TypeError, LookupError, zlib.error, InvalidNameError):
             return cls()
@@ -85,6 +91,8 @@ class RegistryMemory:
             ],
             "reload": self.reload,
             "taken_at": self.taken_at,
+            "etag": self.etag,
+            "leaving": self.leaving,
         }
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
         return base64.b85encode(zlib.compress(text.encode())).decode()
@@ -107,5 +115,6 @@ class RegistryMemory:
         """Forget a customer that is gone."""
         self.followed.pop(customer, None)
         self.filled.pop(customer, None)
+        self.leaving.pop(customer, None)
         self.waiting.discard(customer)
         self.backfills = [each for each in self.backfills if each.customer != customer]

@@ -13,17 +13,25 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import groupby
 from typing import Protocol
 
-from clickstream_platform.pipeline.registry_memory import MAX_BACKFILLS, Backfill, RegistryMemory
+from clickstream_platform.pipeline.registry_memory import (
+    MAX_BACKFILLS,
+    MAX_CUSTOMER_BACKFILLS,
+    Backfill,
+    RegistryMemory,
+)
 from clickstream_platform.registry.entities import Event, EventState, Snapshot
 
 IN_USE = frozenset({EventState.ACTIVE, EventState.PAUSED})
 FINGERPRINT_DIGITS = 8
 REMOVED_CUSTOMER = "removed"
+# The other sensor may have begun to ask for runs before an event went: a tick ends within a minute, its runs are
+# submitted after that.
+LEAVING = timedelta(minutes=2)
 # A tick must end within 60 seconds; customers that are left have their turn in the next one.
 SYNC_SECONDS = 10.0
 
@@ -98,15 +106,17 @@ class RegistrySync:
     loaded: Collection[str]
     timer: Callable[[], float] = time.monotonic
     tick: SyncTick = field(default_factory=SyncTick)
+    _now: datetime = field(init=False)
 
-    def follow(self, snapshot: Snapshot) -> SyncTick:
+    def follow(self, snapshot: Snapshot, now: datetime) -> SyncTick:
         """Bring partitions, runs and the list of back-fills to what the snapshot says; updates the memory."""
+        self._now = now
         taken_at = self.memory.taken_at
         # While the registry is away, another machine may have kept an older state: it would undo what was done since.
-        if taken_at and snapshot.taken_at < datetime.fromisoformat(taken_at):
+        if taken_at and snapshot.etag != self.memory.etag and snapshot.taken_at < datetime.fromisoformat(taken_at):
             self.tick.is_old = True
             return self.tick
-        self.memory.taken_at = snapshot.taken_at.isoformat()
+        self.memory.taken_at, self.memory.etag = snapshot.taken_at.isoformat(), snapshot.etag
         events = _by_customer(snapshot)
         self._drop_stale_backfills(events)
         started = self.timer()
@@ -123,12 +133,14 @@ class RegistrySync:
         fingerprint = REMOVED_CUSTOMER if events is None else fingerprint_of(events.values())
         if known == fingerprint and customer not in memory.waiting:
             return
-        # Whoever was asking for runs while an event went is done by the tick after that which saw it go.
-        is_old_news = known == fingerprint
-        is_done = self._settle(customer, events, is_old_news=is_old_news)
+        if known != fingerprint:
+            memory.leaving[customer] = self._now.isoformat()
+        is_done = self._settle(customer, events)
         if events is not None:
             is_done &= self._ask_for_backfills(customer, events)
         memory.followed[customer] = fingerprint
+        if is_done:
+            memory.leaving.pop(customer, None)
         if not is_done:
             memory.waiting.add(customer)
         elif events is None:
@@ -136,7 +148,7 @@ class RegistrySync:
         else:
             memory.waiting.discard(customer)
 
-    def _settle(self, customer: str, events: Mapping[str, Event] | None, *, is_old_news: bool) -> bool:
+    def _settle(self, customer: str, events: Mapping[str, Event] | None) -> bool:
         """Add and take away partitions; False when something must wait for runs to end."""
         keys = self.orchestrator.list_events(customer)
         in_use = {slug for slug, each in (events or {}).items() if each.state in IN_USE}
@@ -150,7 +162,8 @@ class RegistrySync:
         unfinished, are_all = self._runs
         runs = [run for run in unfinished if run.customer == customer]
         self._cancel(customer, [run for run in runs if events is None or run.event in gone])
-        if runs or not are_all or not is_old_news:
+        since = datetime.fromisoformat(self.memory.leaving.get(customer, self._now.isoformat()))
+        if runs or not are_all or self._now - since < LEAVING:
             return False  # a run over a range of events needs both ends of it to the last
         for key in gone:
             self.orchestrator.delete_event(customer, key)
@@ -170,6 +183,9 @@ class RegistrySync:
     def _ask_for_backfills(self, customer: str, events: Mapping[str, Event]) -> bool:
         """Note the events that came into use again; False when they have to wait."""
         memory = self.memory
+        filled = memory.filled.get(customer, {})
+        for slug in [slug for slug, done in filled.items() if slug in events and events[slug].activation < done]:
+            del filled[slug]  # the registry was made anew, and counts from the beginning
         going_on = {(each.customer, each.event) for each in memory.backfills}
         missing = [
             Backfill(customer, each.slug, each.activation)
@@ -180,11 +196,13 @@ class RegistrySync:
         ]
         if not missing:
             return True
-        if customer not in self.loaded or len(memory.backfills) + len(missing) > max(MAX_BACKFILLS, len(missing)):
+        own = sum(each.customer == customer for each in memory.backfills)
+        room = min(MAX_BACKFILLS - len(memory.backfills), MAX_CUSTOMER_BACKFILLS - own)
+        if customer not in self.loaded or room <= 0:
             return False
-        memory.backfills += missing
-        self.tick.backfills += missing
-        return True
+        memory.backfills += missing[:room]
+        self.tick.backfills += missing[:room]
+        return len(missing) <= room
 
     def _drop_stale_backfills(self, events: Mapping[str, Mapping[str, Event]]) -> None:
         """Drop back-fills of events that are no longer active, or came into use once more: these begin anew."""

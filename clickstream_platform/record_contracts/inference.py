@@ -11,6 +11,7 @@ from typing import Any
 
 from genson import SchemaBuilder
 
+from clickstream_platform.model.data_names import looks_like_data
 from clickstream_platform.record_contracts.bounds import DRAFT, InvalidSchemaError
 from clickstream_platform.record_contracts.checking import check_schema
 
@@ -56,7 +57,7 @@ class SchemaFromValues:
             for name, inner in value.items():
                 below = names.get(name)
                 if below is None:
-                    if self._count >= MAX_NAMES or len(name) > MAX_NAME_CHARACTERS:
+                    if self._count >= MAX_NAMES or len(name) > MAX_NAME_CHARACTERS or looks_like_data(name):
                         continue
                     below = names[name] = {}
                     self._count += 1

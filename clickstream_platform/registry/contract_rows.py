@@ -25,6 +25,12 @@ class ContractRows:
         found = self.connection.execute(query.order_by(table.c.version.desc()))
         return [rows.contract_of(row) for row in found]
 
+    def newest_contract_version(self, customer: str, event: str) -> int:
+        """Return the number of the newest version of an event's contract, 0 without any."""
+        table = tables.contracts
+        query = sa.select(sa.func.max(table.c.version)).where(table.c.customer == customer, table.c.event == event)
+        return int(self.connection.execute(query).scalar() or 0)
+
     def contract(self, customer: str, event: str, version: int) -> Contract | None:
         """Return one version of an event's contract."""
         table = tables.contracts

@@ -13,6 +13,7 @@ from typing import Any
 from clickstream_platform.registry import refusals, rules
 from clickstream_platform.registry.entities import Contract, ContractMode, Event
 from clickstream_platform.registry.operations import Operations, check_revision, find_event, find_live_customer
+from clickstream_platform.registry.transactions import Transaction
 
 
 class ContractOperations(Operations):
@@ -35,12 +36,12 @@ class ContractOperations(Operations):
             find_live_customer(transaction, customer)
             before = find_event(transaction, customer, event)
             check_revision(before, expected_revision)
-            versions = transaction.contracts(customer, event)
-            number = versions[0].version + 1 if versions else 1
-            rules.check_count("versions of a contract", f"{customer}/{event}", len(versions))
+            number = transaction.newest_contract_version(customer, event) + 1
+            rules.check_count("versions of a contract", f"{customer}/{event}", number - 1)
             contract = Contract(customer, event, number, mode, dict(schema), note, self._clock.now(), self._actor)
             self._write(transaction, "add", None, contract)
             if activate:
+                _check_in_force(transaction, contract)
                 self._write(transaction, "set_contract", before, replace(before, contract_version=number))
             return contract
 
@@ -72,6 +73,15 @@ class ContractOperations(Operations):
             find_live_customer(transaction, customer)
             before = find_event(transaction, customer, event)
             check_revision(before, expected_revision)
-            if version is not None and transaction.contract(customer, event, version) is None:
-                raise refusals.unknown_contract(customer, event, version)
+            if version is not None:
+                contract = transaction.contract(customer, event, version)
+                if contract is None:
+                    raise refusals.unknown_contract(customer, event, version)
+                _check_in_force(transaction, contract)
             return self._write(transaction, "set_contract", before, replace(before, contract_version=version))
+
+
+def _check_in_force(transaction: Transaction, contract: Contract) -> None:
+    """Raise InvalidRequestError when the customer's contracts in force would be too long with this one."""
+    in_force = transaction.contracts_in_force(contract.customer)
+    rules.check_contracts_in_force([*(each for each in in_force if each.event != contract.event), contract])

@@ -62,6 +62,9 @@ class EventOperations(Operations):
             find_live_customer(transaction, customer)
             before = transaction.event(customer, slug)
             if before is None:
+                if expected_revision is not None:
+                    raise refusals.stale_revision("event", slug, expected_revision, 0)
+                rules.check_count("events", customer, transaction.count_events(customer), rules.MAX_EVENTS)
                 shown, now = display_name or slug, self._clock.now()
                 event = Event(customer, slug, shown, EventState.ACTIVE, freshness_deadline_minutes, now, None)
                 return self._write(transaction, "add", None, event)
@@ -161,24 +164,27 @@ class EventOperations(Operations):
         seen: Seen,
         *,
         samples: Samples = NO_SAMPLES,
+        skipped: Collection[str] = frozenset(),
         create_customer: bool = False,
     ) -> dict[str, Event]:
         """Take note of one customer-hour's events, `{slug: (name as sent, records)}`, and return them as they now are.
 
         An event seen for the first time is added as active or discovered by the customer's policy, and as removed for a
         removed customer; a known one keeps its state. Counts add up and are advisory: an hour announced twice counts
-        twice. Of `samples`, masked records by event, the first of each event is kept. Raises NotFoundError for an
+        twice. Of `samples`, masked records by event, the first of each event is kept; `skipped` are
+        events that were decided without the registry, and not loaded. Raises NotFoundError for an
         unknown customer unless `create_customer`, which adds it with the default
         policy and destination.
         """
         first_hour = str(Hour.parse(str(hour)))
+        rules.check_hour(first_hour)
         check_seen(seen)
         with self._store.writing() as transaction:
             owner = transaction.customer(customer)
             if owner is None:
                 owner = self._create_customer(transaction, customer, create_customer)
             known = transaction.events_named(customer, tuple(seen))
-            plan = plan_sightings(owner, first_hour, seen, known, self._clock.now())
+            plan = plan_sightings(owner, first_hour, seen, known, self._clock.now(), skipped)
             transaction.insert(plan.new)
             transaction.update_sightings(plan.known)
             discovered = [(None, event) for event in plan.new]

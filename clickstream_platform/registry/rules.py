@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 import orjson
@@ -17,6 +17,7 @@ import orjson
 from clickstream_platform.model.naming import customer_slug, event_slug, is_slug
 from clickstream_platform.registry.access import CUSTOMER_SCOPES, Scope
 from clickstream_platform.registry.entities import (
+    Contract,
     ContractMode,
     Customer,
     Destination,
@@ -38,8 +39,13 @@ MIN_COLUMN_LIMIT = 50
 MAX_FRESHNESS_DEADLINE_MINUTES = 60 * 24 * 31
 MAX_RETENTION_DAYS = 366 * 10
 MAX_GRACE_HOURS = 24 * 90
+FIRST_YEAR, LAST_YEAR = "2000", "9998"
 MAX_SETTINGS = 50
 MAX_CONTRACT_BYTES = 200_000
+MAX_CONTRACTS_BYTES = 1_000_000
+"""Of one customer's contracts in force: they are in the snapshot that everybody polls."""
+MAX_EVENTS = 10_000
+"""Events of one customer that people add; what arrives is not refused for its number."""
 MAX_PER_PARENT = 1_000
 """Write keys of a customer, versions of a contract: more is a script that went wrong."""
 MAX_SETTING_CHARACTERS = 2_000
@@ -57,12 +63,15 @@ _REMEDIES: Mapping[EventState, str] = {
     EventState.REMOVED: "Bring it back with `clickstream registry events add`.",
     EventState.DISCOVERED: "Activate it with `clickstream registry events activate`.",
 }
+_END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+_NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""An odd number of backslashes: an even one stands for backslashes, as in a pattern."""
 _SECRET_NAME = re.compile(
-    r"pass(word|wd|phrase)?$|secret|token|credential|private_?key|(access|api)_?key", re.IGNORECASE
+    r"pass(word|wd|phrase)?$|^pwd$|^dsn$|secret|token|credential|(private|access|api)[-_]?key", re.IGNORECASE
 )
 _SECRET_REFERENCE = re.compile(r"(env:|file:/|aws-secretsmanager:)\S[^\r\n]*")
 """The forms that `gateways.secrets` resolves."""
-_SECRET_VALUE = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+_SECRET_VALUE = re.compile(r"://[^/@\s]*:[^/@\s]+@|\b(password|pwd)\s*=", re.IGNORECASE)
 
 
 def next_state(state: EventState, action: Action, where: str) -> EventState:
@@ -130,10 +139,8 @@ def check_destination(destination: Destination) -> None:
         _refuse("adding a destination", destination.kind, "unknown kind of warehouse", "Use duckdb or redshift.")
     if destination.schema is not None:
         check_slug("schema", destination.schema)
-    if destination.secret_reference is not None and not _is_reference(destination.secret_reference):
-        # It is left out of the message: it may be the secret itself.
-        remedy = "Use env:NAME, file:/path or aws-secretsmanager:ARN."
-        _refuse("adding a destination", destination.name, "the secret reference has none of the known forms", remedy)
+    if destination.secret_reference is not None:
+        check_secret_reference(destination.secret_reference)
     if len(destination.settings) > MAX_SETTINGS:
         _refuse("adding a destination", destination.name, "too many settings", f"Use at most {MAX_SETTINGS}.")
     for name, value in destination.settings.items():
@@ -150,10 +157,23 @@ def check_destination(destination: Destination) -> None:
             _refuse("adding a destination", destination.name, f"the setting {name[:40]!r} cannot be stored", remedy)
 
 
+def check_secret_reference(text: str) -> None:
+    """Raise InvalidRequestError for what is no reference; it may be the secret itself, so it is not repeated."""
+    if not _is_reference(text):
+        remedy = "Use env:NAME, file:/path or aws-secretsmanager:ARN."
+        cause = "the secret reference has none of the known forms"
+        raise InvalidRequestError("adding a destination", cause=cause, remedy=remedy)
+
+
 def check_expiry(expires_at: datetime | None, now: datetime) -> None:
     """Raise InvalidRequestError for a time without a zone or one that has passed."""
-    if expires_at is not None and (expires_at.tzinfo is None or expires_at <= now):
-        _refuse("setting when a key expires", str(expires_at), "it has no zone or has passed", "Give a time to come.")
+    if expires_at is not None and (expires_at.tzinfo is None or not now < expires_at < _END_OF_TIME):
+        _refuse(
+            "setting when a key expires",
+            str(expires_at),
+            "it has no zone, has passed or never comes",
+            "Give a time to come.",
+        )
 
 
 def check_grace(hours: int) -> None:
@@ -184,6 +204,8 @@ def check_contract(mode: ContractMode, schema: Mapping[str, Any], note: str) -> 
         raise InvalidRequestError(
             "adding a contract", cause=f"the schema is not JSON ({type(error).__name__})", remedy="Give a JSON Schema."
         ) from error
+    if _NUL_IN_JSON.search(text):
+        _refuse("adding a contract", "NUL", "the schema holds the character NUL", "Leave that character out.")
     if len(text) > MAX_CONTRACT_BYTES:
         remedy = f"Use at most {MAX_CONTRACT_BYTES} bytes."
         _refuse("adding a contract", f"{len(text)} bytes", "the schema is too long", remedy)
@@ -203,10 +225,24 @@ def check_hash(text: str) -> None:
         _refuse("restoring a write key", text[:12] + "…", "its hash is not 64 hex digits", "Export the key again.")
 
 
-def check_count(what: str, where: str, count: int) -> None:
+def check_count(what: str, where: str, count: int, limit: int = MAX_PER_PARENT) -> None:
     """Raise InvalidRequestError when one more would be too many."""
-    if count >= MAX_PER_PARENT:
+    if count >= limit:
         _refuse(f"adding to the {what}", where, f"there are {count} already", "Revoke or reuse some first.")
+
+
+def check_contracts_in_force(contracts: Collection[Contract]) -> None:
+    """Raise InvalidRequestError when one customer's contracts would make everybody's snapshot long."""
+    size_bytes = sum(len(orjson.dumps(contract.schema)) for contract in contracts)
+    if size_bytes > MAX_CONTRACTS_BYTES:
+        remedy = f"Use at most {MAX_CONTRACTS_BYTES} bytes for the customer's contracts in force."
+        _refuse("putting a contract in force", f"{size_bytes} bytes", "the customer's contracts are too long", remedy)
+
+
+def check_hour(text: str) -> None:
+    """Raise InvalidRequestError for an hour that no record can have arrived in."""
+    if not FIRST_YEAR <= text[:4] <= LAST_YEAR:
+        _refuse("reading an hour", text, "it is in another age", f"Give an hour between {FIRST_YEAR} and {LAST_YEAR}.")
 
 
 def _check_between(name: str, value: int, least: int, most: int) -> None:

@@ -80,7 +80,8 @@ class SecretRows:
     def insert_answer(self, digest: str, answer: StoredAnswer, now: datetime, kept_until: datetime) -> None:
         """Keep an answer and forget those that are over."""
         table = tables.answers
-        self.connection.execute(sa.delete(table).where(sa.or_(table.c.kept_until <= now, table.c.hash == digest)))
+        self.connection.execute(sa.delete(table).where(table.c.kept_until <= now))
+        self.connection.execute(sa.delete(table).where(table.c.hash == digest))
         values = {
             "hash": digest,
             "request_digest": answer.request_digest,

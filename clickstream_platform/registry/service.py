@@ -82,7 +82,8 @@ class RegistryService(
             version = transaction.version()
             customers, events = tuple(transaction.customers()), tuple(transaction.live_events())
             destinations = tuple(transaction.destinations())
-            keys = tuple(transaction.write_keys(include_revoked=False))
+            now = self._clock.now()
+            keys = tuple(each for each in transaction.write_keys(include_revoked=False) if each.is_valid(now))
             contracts = tuple(transaction.contracts_in_force())
         etag = digest((customers, events, destinations, keys, contracts))
         if not self._store.is_shared:  # what is rolled back may leave its version number to another content

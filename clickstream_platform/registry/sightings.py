@@ -47,8 +47,19 @@ def check_seen(seen: Seen) -> None:
             )
 
 
-def plan_sightings(customer: Customer, hour: str, seen: Seen, known: Iterable[Event], now: datetime) -> Sightings:
-    """Plan the announcement of one customer-hour; a known event keeps its state and its display name."""
+def plan_sightings(
+    customer: Customer,
+    hour: str,
+    seen: Seen,
+    known: Iterable[Event],
+    now: datetime,
+    skipped: Collection[str] = frozenset(),
+) -> Sightings:
+    """Plan the announcement of one customer-hour; a known event keeps its state and its display name.
+
+    `skipped` are events that were not loaded, by an older state than the present one. Where that was their first, they
+    count as having come into use again, so that somebody fills in what was skipped.
+    """
     known_by_slug = {event.slug: event for event in known}
     state = first_state(customer)
     new, moved, changes_content = [], [], False
@@ -56,10 +67,13 @@ def plan_sightings(customer: Customer, hour: str, seen: Seen, known: Iterable[Ev
         event = known_by_slug.get(slug)
         if event is None:
             shown = seen_display_name(name, slug)
-            new.append(_seen(Event(customer.slug, slug, shown, state, None, now, hour), hour, records))
+            first = _seen(Event(customer.slug, slug, shown, state, None, now, hour), hour, records)
+            new.append(_made_up_for(first) if slug in skipped else first)
             continue
         seen_event = _seen(event, hour, records)
-        changes_content = changes_content or seen_event.first_seen_hour != event.first_seen_hour
+        if slug in skipped:
+            seen_event = _made_up_for(seen_event)
+        changes_content = changes_content or _content(seen_event) != _content(event)
         moved.append(seen_event)
     return Sightings(tuple(new), tuple(moved), changes_content or bool(new))
 
@@ -81,6 +95,15 @@ def _is_keepable(sample: Mapping[str, Any]) -> bool:
         return len(orjson.dumps(sample)) <= MAX_SAMPLE_BYTES
     except orjson.JSONEncodeError:
         return False
+
+
+def _made_up_for(event: Event) -> Event:
+    return replace(event, activation=2) if event.state is EventState.ACTIVE and event.activation == 1 else event
+
+
+def _content(event: Event) -> tuple[str | None, int]:
+    """Return what an announcement can change of an event besides its advisory counts."""
+    return event.first_seen_hour, event.activation
 
 
 def _seen(event: Event, hour: str, records: int) -> Event:

@@ -26,6 +26,9 @@ from clickstream_platform.registry.refusals import RegistryUnavailableError
 from clickstream_platform.registry.transactions import Transaction
 
 DEFAULT_BUSY_TIMEOUT_SECONDS = 30.0
+NOTING_MILLISECONDS = 50
+POOL_CONNECTIONS = 40
+"""As many as the service has threads, so that no reader waits for a connection that a waiting writer holds."""
 _WRITES = "registry_writes"
 _SUPPORTED = ("sqlite", "postgresql")
 
@@ -36,6 +39,7 @@ class Store:
     def __init__(self, url: str, *, busy_timeout_seconds: float = DEFAULT_BUSY_TIMEOUT_SECONDS) -> None:
         """Prepare connecting to a SQLAlchemy URL; a SQLite file's folder is created. Nothing is connected yet."""
         parsed = _parse_url(url)
+        self._busy_timeout_seconds = busy_timeout_seconds
         self.url = parsed.render_as_string(hide_password=True)
         self.engine = _sqlite(parsed, busy_timeout_seconds) if _is_sqlite(parsed) else _postgresql(parsed)
         # One transaction for several operations of one thread or task; see `together`.
@@ -63,6 +67,27 @@ class Store:
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
                 yield Transaction(connection)
+
+    @contextmanager
+    def noting(self) -> Iterator[Transaction]:
+        """Run one transaction that notes something beside the content and waits for nobody.
+
+        Raises RegistryUnavailableError at once when another writer is at work.
+        """
+        with self._errors_translated(), self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                with connection.begin():
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {NOTING_MILLISECONDS}")
+                    yield Transaction(connection)
+                return
+            driver = connection.connection.driver_connection
+            assert driver is not None, "a connection in use has its driver's connection"  # noqa: S101 - for the types
+            driver.execute(f"PRAGMA busy_timeout = {NOTING_MILLISECONDS}")
+            try:
+                with connection.execution_options(**{_WRITES: True}).begin():
+                    yield Transaction(connection)
+            finally:
+                driver.execute(f"PRAGMA busy_timeout = {int(self._busy_timeout_seconds * 1000)}")
 
     @property
     def is_shared(self) -> bool:
@@ -191,4 +216,5 @@ def _postgresql(url: sa.URL) -> sa.Engine:
     # `hide_parameters`, here and above: values of statements, hashes among them, never get into an error or a log.
     # A pooled connection may have died with the server: it is tried first. Many updates go in few round trips.
     options = {"executemany_mode": "values_plus_batch"} if url.get_driver_name() == "psycopg2" else {}
-    return sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, **options)
+    pool: dict[str, Any] = {"pool_size": 5, "max_overflow": POOL_CONNECTIONS - 5, "pool_pre_ping": True}
+    return sa.create_engine(url, **pool, hide_parameters=True, **options)

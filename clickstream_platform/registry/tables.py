@@ -193,5 +193,5 @@ answers = sa.Table(
     sa.Column("request_digest", sa.String(64), nullable=False),
     sa.Column("status", sa.Integer, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
-    sa.Column("kept_until", UtcDateTime, nullable=False),
+    sa.Column("kept_until", UtcDateTime, nullable=False, index=True),
 )

@@ -5,6 +5,7 @@ Belongs here: who a text belongs to. Does not: what they may do (`access`), head
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,6 +13,7 @@ from clickstream_platform.registry import refusals, rules
 from clickstream_platform.registry.access import CUSTOMER_SCOPES, Scope
 from clickstream_platform.registry.entities import ApiToken, StoredAnswer
 from clickstream_platform.registry.operations import Operations, check_revision, find_live_customer
+from clickstream_platform.registry.refusals import RegistryUnavailableError
 from clickstream_platform.registry.secret_texts import TOKEN_PREFIX, hash_of, new_id, new_secret
 
 SESSION_HOURS = 12
@@ -104,7 +106,8 @@ class TokenOperations(Operations):
         if token is None or not token.is_valid(now):
             raise refusals.unauthenticated()
         if _is_to_note(token.last_used_at, now):
-            with self._store.writing() as transaction:
+            # Whoever only reads must not wait for whoever writes; the next request notes it then.
+            with suppress(RegistryUnavailableError), self._store.noting() as transaction:
                 transaction.note_use(token.id, now)
         return token
 

@@ -17,6 +17,7 @@ from clickstream_platform.registry.documents import Entity, kind_and_name, to_do
 from clickstream_platform.registry.entities import AuditEntry, Customer, Destination, Event, EventState
 from clickstream_platform.registry.secret_rows import SecretRows
 
+LOCK_MILLISECONDS = 30_000
 _NAMES_PER_QUERY = 500
 """Older SQLite builds take 999 parameters in a statement."""
 
@@ -26,6 +27,8 @@ class Transaction(SecretRows, ContractRows):
 
     def lock(self) -> None:
         """Wait for the turn to write. SQLite's lock is taken by BEGIN IMMEDIATE; PostgreSQL's is this row."""
+        if self.connection.dialect.name == "postgresql":
+            self.connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
         self.connection.execute(sa.select(tables.version.c.number).with_for_update())
 
     def version(self) -> int:
@@ -90,6 +93,11 @@ class Transaction(SecretRows, ContractRows):
             query = query.where(table.c.state.in_([state.value for state in states]))
         return [rows.event_of(row) for row in self.connection.execute(query.order_by(table.c.slug).limit(limit))]
 
+    def count_events(self, customer: str) -> int:
+        """Return how many events a customer has, tombstones included."""
+        query = sa.select(sa.func.count()).select_from(tables.events).where(tables.events.c.customer == customer)
+        return int(self.connection.execute(query).scalar_one())
+
     def live_events(self) -> list[Event]:
         """Return the events of all customers that are not removed, by customer and slug."""
         table, owner = tables.events, tables.customers
@@ -123,6 +131,7 @@ class Transaction(SecretRows, ContractRows):
                 first_seen_hour=sa.bindparam("first_hour"),
                 last_seen_hour=sa.bindparam("last_hour"),
                 waiting_records=sa.bindparam("waiting"),
+                activation=sa.bindparam("activations"),
             )
         )
         self.connection.execute(
@@ -135,6 +144,7 @@ class Transaction(SecretRows, ContractRows):
                     "first_hour": event.first_seen_hour,
                     "last_hour": event.last_seen_hour,
                     "waiting": event.waiting_records,
+                    "activations": event.activation,
                 }
                 for event in events
             ],

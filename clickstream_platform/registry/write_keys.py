@@ -27,7 +27,7 @@ class WriteKeyOperations(Operations):
         rules.check_expiry(expires_at, self._clock.now())
         with self._store.writing() as transaction:
             find_live_customer(transaction, customer)
-            rules.check_count("write keys", customer, len(transaction.write_keys(customer, include_revoked=False)))
+            self._check_count(transaction, customer)
             return self._new_write_key(transaction, customer, name, expires_at)
 
     def list_write_keys(self, customer: str) -> list[WriteKey]:
@@ -58,6 +58,7 @@ class WriteKeyOperations(Operations):
             now = self._clock.now()
             if not before.is_valid(now):
                 raise refusals.dead_key("rotating a write key", key_id)
+            self._check_count(transaction, customer)
             until = now + timedelta(hours=grace_hours)
             expires_at = until if before.expires_at is None else min(until, before.expires_at)
             self._write(transaction, "rotate", before, replace(before, expires_at=expires_at))
@@ -81,6 +82,11 @@ class WriteKeyOperations(Operations):
             if transaction.write_key(key.customer, key.id) is not None:
                 raise refusals.already_there("write key", key.id)
             return self._write(transaction, "restore", None, key)
+
+    def _check_count(self, transaction: Transaction, customer: str) -> None:
+        now = self._clock.now()
+        valid = [key for key in transaction.write_keys(customer, include_revoked=False) if key.is_valid(now)]
+        rules.check_count("write keys", customer, len(valid))
 
     def _new_write_key(
         self, transaction: Transaction, customer: str, name: str, expires_at: datetime | None

@@ -150,3 +150,21 @@ def test_a_run_without_the_registry_and_without_its_own_disk_takes_the_copy_in_t
 
     assert [run.is_success for run in deployment.drive(lose_registry_and_disk).runs] == [True]
     assert deployment.rows("acme") == {"sale": 5}
+
+
+def test_an_event_that_was_added_while_the_registry_was_away_gets_its_hours(deployment: Deployment) -> None:
+    hour = Hour.of(deployment.clock.now()).plus(-2)
+    deployment.put("acme/sale", hour=hour)
+    deployment.drive()
+    deployment.process.kill()
+    deployment.clock.advance(timedelta(minutes=1))
+    deployment.put("careful/maybe", hour=hour)
+    deployment.drive()
+    assert deployment.rows("careful") == {}, "by the policy in the snapshot a new event of this customer waits"
+    deployment.registry.add_event("careful", "maybe")
+    deployment.process.start()
+    for _ in range(3):
+        deployment.clock.advance(timedelta(minutes=5))
+        deployment.drive()
+    assert deployment.registry.get_event("careful", "maybe").activation == 2
+    assert deployment.rows("careful") == {"maybe": 5}

@@ -11,6 +11,7 @@ import pytest
 from dagster._core.test_utils import create_run_for_test
 
 from clickstream_platform.pipeline.registry_memory import RegistryMemory
+from clickstream_platform.pipeline.registry_sync import LEAVING
 from clickstream_platform.registry.entities import EventState, Policy
 from clickstream_platform_tests.defs.stand_ins import Workbench
 from clickstream_platform_tests.pipeline.stand_ins import NINE, TEN, TWELVE
@@ -27,6 +28,7 @@ class Sensors:
     lines: list[str] = field(default_factory=list)
 
     def tick(self, sensor: str) -> Any:
+        self.bench.wiring.clock.advance(LEAVING)
         result = self.bench.tick(sensor, self.cursors.get(sensor))
         self.cursors[sensor] = result.cursor
         return result

@@ -71,7 +71,7 @@ def wait_for_rows(stack: Stack, customer: str, event: str, expected: dict[str, i
 def wait_for_partition(stack: Stack, customer: str, event: str, *, is_there: bool = True) -> float:
     return wait_until(
         lambda: (event in stack.partitions(customer)) == is_there,
-        NEW_PARTITION_SECONDS + 30 * (not is_there),
+        NEW_PARTITION_SECONDS if is_there else 240,
         lambda: f"partitions: {stack.partitions(customer)}",
     )
 

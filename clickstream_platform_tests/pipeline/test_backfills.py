@@ -206,6 +206,18 @@ def test_a_warehouse_that_is_away_or_unusable_lets_its_back_fill_wait(
     assert search.chunks() == ["22T09"]
 
 
+def test_a_warehouse_that_is_away_holds_up_its_own_customer_only(search: Search) -> None:
+    search.wiring.registry.add_customer("other")
+    for number in range(5):
+        search.memory.backfills.append(Backfill("acme", f"event_{number}", 2))
+        search.failures[f"event_{number}"] = WarehouseUnavailableError("asking", cause="it is away", remedy="Wait.")
+    search.failures["order"] = search.failures["event_0"]
+    search.memory.backfills.append(Backfill("other", "click", 2))
+    tick = search.tick()
+    assert [(each.customer, each.event) for each in tick.finished] == [("other", "click")]
+    assert len(tick.problems) == 1, "what is away is asked once a tick"
+
+
 def test_a_store_that_is_away_loses_no_progress(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(MAX_CHUNK_HOURS + 5):
         search.put(FIRST.plus(number))

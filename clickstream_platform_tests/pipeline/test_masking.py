@@ -39,7 +39,11 @@ def test_values_are_masked_and_the_form_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["jane@example.com", "order 4915112345678", "https://shop.example/a", "f" * 16, "k" * 101]
+    "key",
+    [
+        *("jane@example.com", "order 4915112345678", "https://shop.example/a", "f" * 16, "k" * 101),
+        *("+1 555 123 4567", "555-12-3456", "4111 1111 1111 1111", "192.168.10.1", "1985-03-02"),
+    ],
 )
 def test_keys_that_look_like_data_are_masked_too(key: str) -> None:
     assert mask_record({"properties": {key: 1, f"{key}2": 2, "total": 3}}) == {

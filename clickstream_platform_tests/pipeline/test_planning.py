@@ -156,6 +156,10 @@ def test_a_customer_that_the_registry_refuses_holds_nobody_back(ticks: Ticks) ->
     tick = ticks.tick()
     assert [each.customer for each, _ in tick.requests] == ["tiny"]
     assert "registry has none of this name" in tick.refused["stranger"]
+    assert ticks.run() == [], "refused again, and nothing else is asked for twice"
+    ticks.wiring.registry.add_customer("stranger")
+    assert ticks.run() == ["stranger 2026-11-22T09"], "an hour that was refused is tried again"
+    assert ticks.run() == []
 
 
 def test_slow_listings_end_a_tick_in_time_and_every_hour_has_its_turn(ticks: Ticks) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -10,8 +11,8 @@ from itertools import count
 
 import pytest
 
-from clickstream_platform.pipeline.registry_memory import MAX_BACKFILLS, RegistryMemory
-from clickstream_platform.pipeline.registry_sync import RegistrySync, SyncTick, UnfinishedRun
+from clickstream_platform.pipeline.registry_memory import MAX_BACKFILLS, MAX_CUSTOMER_BACKFILLS, RegistryMemory
+from clickstream_platform.pipeline.registry_sync import LEAVING, RegistrySync, SyncTick, UnfinishedRun
 from clickstream_platform.registry.entities import Policy
 from clickstream_platform_tests.pipeline.stand_ins import NINE, StandInWiring
 
@@ -64,9 +65,10 @@ class Following:
 
     def tick(self, seconds_per_look: float = 0.0) -> SyncTick:
         self.memory = RegistryMemory.from_cursor(self.memory.to_cursor())
+        self.wiring.clock.advance(LEAVING)
         timer = partial(next, count(step=seconds_per_look or 1e-9))
         sync = RegistrySync(self.orchestrator, self.memory, self.loaded, timer)
-        return sync.follow(self.wiring.registry.snapshot())
+        return sync.follow(self.wiring.registry.snapshot(), self.wiring.clock.now())
 
     def story(self) -> list[str]:
         self.orchestrator.story.clear()
@@ -176,11 +178,17 @@ def test_a_snapshot_older_than_the_last_one_undoes_nothing(following: Following)
     following.tick()
     assert following.orchestrator.keys["acme"] == ["order"]
     sync = RegistrySync(following.orchestrator, following.memory, following.loaded)
-    empty = replace(before, customers=(), events=())
-    assert sync.follow(empty).is_old
+    empty = replace(before, customers=(), events=(), etag="older")
+    assert sync.follow(empty, following.wiring.clock.now()).is_old
     assert following.memory.followed.keys() == {"acme", "tiny"}
     assert RegistryMemory.from_cursor(following.memory.to_cursor()) == following.memory
     assert not following.tick().is_old
+    same = replace(registry.snapshot(), taken_at=before.taken_at)
+    assert (
+        not sync.__class__(following.orchestrator, following.memory, following.loaded)
+        .follow(same, following.wiring.clock.now())
+        .is_old
+    ), "the same content is never old, whenever somebody read it"
 
 
 def test_partitions_that_the_registry_does_not_know_stay(following: Following) -> None:
@@ -263,20 +271,47 @@ def test_a_lost_memory_asks_for_what_may_be_missing_and_no_more(following: Follo
     assert following.wanted() == [("acme", "order", 2)]
 
 
-def test_the_list_of_back_fills_is_bounded_and_the_others_wait(following: Following) -> None:
+def test_the_list_of_back_fills_is_bounded_for_each_customer_and_the_others_wait(following: Following) -> None:
     registry = following.wiring.registry
     for customer in ("acme", "tiny"):
-        for number in range(MAX_BACKFILLS - 50):
+        for number in range(MAX_CUSTOMER_BACKFILLS + 5):
             event = f"event_{number}"
             registry.add_event(customer, event)
             registry.pause_event(customer, event)
             registry.resume_event(customer, event)
     following.tick()
-    assert {customer for customer, _, _ in following.wanted()} == {"acme"}
+    first = set(following.wanted())
+    assert Counter(customer for customer, _, _ in first) == dict.fromkeys(("acme", "tiny"), MAX_CUSTOMER_BACKFILLS)
     for backfill in list(following.memory.backfills):
         following.memory.finish(backfill)
     following.tick()
-    assert {customer for customer, _, _ in following.wanted()} == {"tiny"}
+    rest = set(following.wanted())
+    assert Counter(customer for customer, _, _ in rest) == {"acme": 5, "tiny": 5}
+    assert not first & rest
+
+
+def test_the_list_of_back_fills_is_bounded_for_all_customers_together(following: Following) -> None:
+    following.loaded = {f"customer_{number}" for number in range(MAX_BACKFILLS // MAX_CUSTOMER_BACKFILLS + 2)}
+    for customer in sorted(following.loaded):
+        following.wiring.registry.add_customer(customer)
+        for number in range(MAX_CUSTOMER_BACKFILLS):
+            following.wiring.registry.add_event(customer, f"event_{number}")
+            following.wiring.registry.pause_event(customer, f"event_{number}")
+            following.wiring.registry.resume_event(customer, f"event_{number}")
+    following.tick()
+    assert len(following.wanted()) == MAX_BACKFILLS
+
+
+def test_a_registry_that_was_made_anew_counts_from_the_beginning(following: Following) -> None:
+    registry = following.wiring.registry
+    registry.add_event("acme", "order")
+    following.tick()
+    following.memory.filled["acme"] = {"order": 4}
+    registry.pause_event("acme", "order")
+    following.tick()
+    registry.resume_event("acme", "order")
+    following.tick()
+    assert following.wanted() == [("acme", "order", 2)]
 
 
 def test_a_slow_tick_ends_in_time_and_the_next_one_goes_on(following: Following) -> None:

@@ -7,7 +7,7 @@ Belongs here: paths and bodies of requests, and reading what comes back. Does no
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -75,7 +75,14 @@ class HttpRegistry:
         return Fetched(answer.body if answer.is_gzip else gzip.compress(answer.body, mtime=0), tag)
 
     def announce(
-        self, customer: str, hour: str, seen: Seen, samples: Samples, *, create_customer: bool = False
+        self,
+        customer: str,
+        hour: str,
+        seen: Seen,
+        samples: Samples,
+        *,
+        skipped: Collection[str] = frozenset(),
+        create_customer: bool = False,
     ) -> dict[str, Event]:
         """Say what arrived in one customer-hour and return the events as they now are.
 
@@ -86,7 +93,7 @@ class HttpRegistry:
         slugs, extra = list(seen), {"create_customer": True} if create_customer else {}
         for start in range(0, max(len(slugs), 1), MAX_ANNOUNCED):
             part = slugs[start : start + MAX_ANNOUNCED]
-            body = {**announcement_document(hour, {slug: seen[slug] for slug in part}, samples), **extra}
+            body = {**announcement_document(hour, {slug: seen[slug] for slug in part}, samples, skipped), **extra}
             events |= self._announce(customer, hour, part, body)
         return events
 
@@ -134,11 +141,15 @@ class HttpRegistry:
         raise error_of(answer, asking, where, self.url)
 
 
-def announcement_document(hour: str, seen: Seen, samples: Samples) -> dict[str, Any]:
-    """Return the body of an announcement, `{hour, events: {slug: {name, records, sample?}}}`."""
+def announcement_document(
+    hour: str, seen: Seen, samples: Samples, skipped: Collection[str] = frozenset()
+) -> dict[str, Any]:
+    """Return the body of an announcement, `{hour, events: {slug: {name, records, sample?, skipped?}}}`."""
     events: dict[str, dict[str, Any]] = {
         slug: {"name": seen_display_name(name, slug), "records": records} for slug, (name, records) in seen.items()
     }
     for slug in samples.keys() & events.keys():
         events[slug]["sample"] = dict(samples[slug])
+    for slug in events.keys() & set(skipped):
+        events[slug]["skipped"] = True
     return {"hour": hour, "events": events}

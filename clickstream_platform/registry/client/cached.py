@@ -215,7 +215,13 @@ class CachedRegistry:
 
     def _send(self, announcement: Announcement) -> None:
         try:
-            self._api.announce(announcement.customer, announcement.hour, announcement.seen, announcement.samples)
+            self._api.announce(
+                announcement.customer,
+                announcement.hour,
+                announcement.seen,
+                announcement.samples,
+                skipped=announcement.skipped,
+            )
         except RegistryError as error:
             # It would be refused every time, and hold back all that follow.
             _logger.warning("An announcement that waited is refused and dropped: %s", error)
@@ -270,7 +276,9 @@ class CachedRegistry:
         """Do what the registry would, here; it is told later and has the last word."""
         owner, seen, now = view.customer(announcement.customer), announcement.seen, self._clock.now()
         plan = plan_sightings(owner, announcement.hour, seen, view.events_named(owner.slug, seen), now)
-        self._outbox.put(announcement, now, has_new_events=bool(plan.new))
+        decided_here = (*plan.new, *plan.known)
+        skipped = tuple(event.slug for event in decided_here if event.state is not EventState.ACTIVE)
+        self._outbox.put(replace(announcement, skipped=skipped), now, has_new_events=bool(plan.new))
         view.learn((*plan.new, *plan.known))
         decided = {event.slug: event for event in (*plan.new, *plan.known)}
         return {slug: decided[slug] for slug in seen}

@@ -68,6 +68,8 @@ class SharedCopy:
         if kept.header.shared_at is not None and now - kept.header.shared_at < SHARE_AGAIN_AFTER:
             return kept.header.shared_at
         held = self.header()
+        if held is not None and held.tag != kept.header.tag and held.confirmed_at > now:
+            return None  # another machine's state, later by its clock; this one is offered again
         if held is not None and (held.confirmed_at > now or _is_fresh(held, kept.header)):
             return held.confirmed_at
         try:

@@ -15,7 +15,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -44,11 +44,14 @@ class Announcement:
     hour: str
     seen: Seen
     samples: Samples = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
+    """Events that were decided here, and not loaded."""
 
     def to_json(self) -> bytes:
         """Return the written form."""
         samples = {slug: dict(sample) for slug, sample in self.samples.items()}
-        document = {"customer": self.customer, "hour": self.hour, "seen": dict(self.seen), "samples": samples}
+        document: dict[str, Any] = {"customer": self.customer, "hour": self.hour, "seen": dict(self.seen)}
+        document |= {"samples": samples, "skipped": list(self.skipped)}
         return json.dumps(document, separators=(",", ":")).encode()
 
     @classmethod
@@ -58,7 +61,8 @@ class Announcement:
             document: Mapping[str, Any] = json.loads(data)
             seen = {str(slug): (str(name), int(records)) for slug, (name, records) in document["seen"].items()}
             samples = {str(slug): dict(sample) for slug, sample in document["samples"].items()}
-            return cls(str(document["customer"]), str(document["hour"]), seen, samples)
+            skipped = tuple(str(slug) for slug in document.get("skipped", ()))
+            return cls(str(document["customer"]), str(document["hour"]), seen, samples, skipped)
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"it is no announcement ({type(error).__name__}: {error})") from error
 
@@ -91,7 +95,7 @@ class Outbox:
             return False
         data = announcement.to_json()
         if len(data) > MAX_BYTES:
-            data = Announcement(announcement.customer, announcement.hour, announcement.seen).to_json()
+            data = replace(announcement, samples={}).to_json()
         # The moment gives the order among processes, the number that within this one.
         name = f"{now:%Y%m%dT%H%M%S.%f}-{next(_numbers):09d}-{secrets.token_hex(4)}{_SUFFIX}"
         try:

@@ -70,7 +70,7 @@ def _destination(grammar: Grammar) -> Read:
         {
             "kind": grammar.choice(get_args(DestinationKind)),
             "settings": _settings(grammar, empty),
-            "secret_reference": grammar.value(str, rules.check_display_name, optional=True),
+            "secret_reference": grammar.value(str, rules.check_secret_reference, optional=True),
             "schema": grammar.value(str, lambda name: rules.check_slug("schema", name), optional=True),
         }
     )
@@ -206,7 +206,7 @@ def _check_note(text: str) -> None:
 
 def _check_hour(text: str) -> None:
     try:
-        Hour.parse(text)
+        rules.check_hour(str(Hour.parse(text)))
     except InvalidNameError as error:
         raise _refuse(f"{text!r:.80} is no hour", "Write it as 2026-11-22T09.") from error
 

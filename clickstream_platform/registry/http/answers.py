@@ -1,10 +1,12 @@
 """What comes back of a success: entity tags, pages and links.
 
-Belongs here: headers and envelopes. Does not: documents (`registry.documents`), refusals (`problems`).
+Belongs here: headers, which of them a caller takes, and envelopes. Does not: documents
+(`registry.documents`), refusals (`problems`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import quote, urlencode
@@ -15,6 +17,7 @@ from clickstream_platform.registry.documents import Document, Entity, to_documen
 from clickstream_platform.registry.entities import Contract
 
 T = TypeVar("T")
+_REFUSED = re.compile(r"\s*q\s*=\s*0(\.0*)?\s*", re.IGNORECASE)
 
 
 class NotModified(Exception):  # noqa: N818 - no error: it ends a request for what the caller has already
@@ -49,6 +52,18 @@ def check_known(tag: str, known: Collection[str], headers: Mapping[str, str] | N
     """Raise NotModified when the caller has what carries this tag."""
     if "*" in known or tag.removeprefix("W/") in known:
         raise NotModified(tag, headers)
+
+
+def is_wanted(options: str) -> bool:
+    """Whether what follows a media type or an encoding does not refuse it, as `;q=0` does."""
+    return not any(_REFUSED.fullmatch(each) for each in options.split(";"))
+
+
+def takes_gzip(headers: Sequence[str]) -> bool:
+    """Whether a caller with these headers Accept-Encoding takes an answer that is compressed."""
+    codings = [coding.partition(";") for header in headers for coding in header.split(",")]
+    named = {name.strip().lower(): is_wanted(options) for name, _, options in codings}
+    return named.get("gzip", named.get("*", False))
 
 
 def page(

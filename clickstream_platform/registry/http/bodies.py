@@ -189,6 +189,7 @@ class Sighting(Body):
     name: Annotated[str, Field(max_length=MAX_NAME_CHARACTERS, description="As sent.")]
     records: Records
     sample: JsonObject | None = Field(default=None, description="One record, its values masked.")
+    skipped: StrictBool = Field(default=False, description="Not loaded, as decided while the registry was away.")
 
 
 class Sightings(Body):

@@ -19,7 +19,9 @@ from clickstream_platform.registry.http.problems import Problem, ProblemError
 from clickstream_platform.registry.service import RegistryService
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1_000
-_ID = re.compile(r"[A-Za-z0-9_]{1,40}")
+MAX_AUDIT_LIMIT = 100
+"""An entry holds its subject before and after: up to some ten kilobytes."""
+_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _REVISION = re.compile(r'"([1-9][0-9]{0,17})"')
 _NEVER = 0
@@ -99,5 +101,6 @@ Registry = Annotated[RegistryService, Depends(_registry)]
 ExpectedRevision = Annotated[int | None, Depends(_expected_revision)]
 KnownTags = Annotated[frozenset[str], Depends(_known_tags)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items of a page.")]
+AuditLimit = Annotated[int, Query(ge=1, le=MAX_AUDIT_LIMIT, description="Entries of a page.")]
 After = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="`next` of the page before.")]
 AfterNumber = Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before.")]

@@ -36,7 +36,7 @@ from clickstream_platform.registry.refusals import UnauthenticatedError
 PAGES = "/admin"
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """Besides the pages, which ask for a login of their own: all that answers without a token."""
-LONG_PATHS = ("/v1/import", "/sightings")
+LONG_PATHS = re.compile(r"/v1/import|/v1/customers/[^/]+/sightings")
 """What may be long: a whole registry, and the events of an hour with their samples."""
 CALLER = "clickstream_caller"
 REQUEST_ID = "clickstream_request_id"
@@ -68,7 +68,7 @@ class EnvelopeMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_long = scope["path"].endswith(LONG_PATHS)
+        is_long = LONG_PATHS.fullmatch(scope["path"]) is not None
         most = self._settings.max_long_body_bytes if is_long else self._settings.max_body_bytes
         visit = _Visit(scope, receive, send, self._measures, most)
         try:
@@ -186,6 +186,9 @@ class AccessMiddleware:
             self._authenticator.forget(token)
             self._take("address", address)
             raise ProblemError(Problem.BAD_TOKEN, "It is wrong, revoked or expired.") from error
+        except ProblemError:  # of an issuer: it does not answer, or gives nothing that opens anything here
+            self._take("address", address)
+            raise
         self._take("token", caller.key)
         return caller
 

@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from clickstream_platform.errors import ClickstreamError
 from clickstream_platform.registry.access import Permission
 from clickstream_platform.registry.http import idempotency
+from clickstream_platform.registry.http.answers import is_wanted
 from clickstream_platform.registry.http.dependencies import Needs
 from clickstream_platform.registry.http.documenting import IDEMPOTENCY_KEY, refusals_of
 from clickstream_platform.registry.http.middleware import OPEN_PATHS, REQUEST_ID, caller_of
@@ -57,10 +58,12 @@ class ApiRoute(APIRoute):
         return str(response_class.media_type).partition(";")[0]
 
     def get_route_handler(self) -> Handler:
-        """Wrap FastAPI's handler: media types before, idempotency around it."""
+        """Wrap FastAPI's handler: permission and media types before, idempotency around it."""
         original = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
+            if self.needs is not None:  # before the body is read, and before an answer is given again
+                self.needs.check(caller_of(request.scope).principal, request.path_params)
             self._check_media_types(request)
             key = idempotency.key_of(request) if request.method == "POST" else None
             return await original(request) if key is None else await self._once(request, key, original)
@@ -79,8 +82,6 @@ class ApiRoute(APIRoute):
     async def _once(self, request: Request, key: str, original: Handler) -> Response:
         """Answer as before where the same request was answered before."""
         caller, service = caller_of(request.scope), request.app.state.registry
-        if self.needs is not None:
-            self.needs.check(caller.principal, request.path_params)  # may have changed since the first answer
         under_way: set[tuple[str, str]] = request.app.state.under_way
         digest = idempotency.digest_of(request, await request.body())
         if (caller.key, key) in under_way:
@@ -123,10 +124,7 @@ def accepts(headers: list[str], media_type: str) -> bool:
         return True
     major = media_type.partition("/")[0]
     wanted = {"*/*", f"{major}/*", media_type, MEDIA_TYPE}
-    return any(
-        name.strip().lower() in wanted and "q=0" not in {each.strip() for each in options.split(";")}
-        for name, _, options in ranges
-    )
+    return any(name.strip().lower() in wanted and is_wanted(options) for name, _, options in ranges)
 
 
 def _keep(service: RegistryService, who: str, key: str, digest: str, response: Response, request_id: str) -> None:

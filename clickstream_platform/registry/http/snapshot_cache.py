@@ -44,9 +44,11 @@ class SnapshotCache:
         """Return the snapshot as of now; those who ask while it is built wait for it."""
         version = self._registry.version()
         with self._lock:
-            if self._version is None or self._version < version:
-                self._build()
-                self._version = version
+            if self._version != version:  # a database that was restored goes back
+                version = self._registry.version()  # who waited may hold an older number than what was built meanwhile
+                if self._version != version:
+                    self._build()
+                    self._version = version
             return self._with_keys if with_keys else self._without_keys
 
     def _build(self) -> None:

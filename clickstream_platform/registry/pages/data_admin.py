@@ -9,7 +9,7 @@ A column that holds a hash of a secret is not mapped at all: it is never read, l
 from __future__ import annotations
 
 import types
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from starlette.responses import RedirectResponse, Response
 
 from clickstream_platform.errors import ClickstreamError
 from clickstream_platform.registry import tables
-from clickstream_platform.registry.pages.gate import error_page, refuse
+from clickstream_platform.registry.pages.gate import error_page, not_found, refuse
 from clickstream_platform.registry.pages.headers import CONTENT_SECURITY_POLICY, SecurityHeaders
 from clickstream_platform.registry.pages.visits import COOKIE
 from clickstream_platform.registry.refusals import UnauthenticatedError
@@ -93,6 +93,21 @@ class TablesAdmin(Admin):
         backend = self.authentication_backend
         answer = await backend.login(request) if backend is not None else False
         return answer if isinstance(answer, Response) else RedirectResponse("/", status_code=303)
+
+    async def list(self, request: Request) -> Response:
+        """Show a page of a table; a search that the database cannot make finds nothing."""
+        return await _or_nothing(request, super().list)
+
+    async def details(self, request: Request) -> Response:
+        """Show a row; what can be no identity of one is not found."""
+        return await _or_nothing(request, super().details)
+
+
+async def _or_nothing(request: Request, show: Callable[[Request], Awaitable[Response]]) -> Response:
+    try:
+        return await show(request)
+    except (ValueError, TypeError, OverflowError, sa.exc.StatementError):
+        return not_found(request)
 
 
 def mount_data_admin(app: FastAPI, registry: RegistryService, path: str) -> None:

@@ -61,10 +61,12 @@ class Fields:
         """Return the end of a day in UTC, None for an empty field."""
         text = self.text(name)
         try:
-            found = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC) if text else None
-        except ValueError as error:
+            if not text:
+                return None
+            found = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+            return datetime.combine(found, time(), UTC) + timedelta(days=1)
+        except (ValueError, OverflowError) as error:
             raise _refused(label, f"{text[:40]!r} is not a date", "Write it like 2026-12-31.") from error
-        return None if found is None else datetime.combine(found, time(), UTC) + timedelta(days=1)
 
     def document(self, name: str, label: str) -> dict[str, Any]:
         """Return a JSON object."""

@@ -85,6 +85,10 @@ def refusal_of(route: PageRoute, visit: Visit) -> Response | None:
     if route.method == "POST" and not is_own_form(visit):
         text = "The form was sent from another place, or from a page of an earlier login. Nothing was changed."
         return refuse(visit.request, 403, "This form cannot be taken.", text)
+    if any("\0" in text for text in (*visit.request.path_params.values(), *visit.form.values())):
+        return refuse(
+            visit.request, 400, "This cannot be taken.", "It holds the character NUL, which nothing here has."
+        )
     customer = visit.request.path_params.get("customer")
     if customer is not None and not visit.principal.sees(customer):
         return not_found(visit.request)

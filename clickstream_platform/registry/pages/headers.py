@@ -31,7 +31,9 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the application, and the headers."""
         # Static files have their digest in the address; pages hold what only this reader may see, secrets among it.
-        is_static = "/static/" in scope.get("path", "") or "/statics/" in scope.get("path", "")
+        # Their place is told from the path below what this is mounted at: a customer may be called `static`.
+        inner = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        is_static = inner.startswith(("/static/", "/statics/"))
         caching = "public, max-age=86400" if is_static else "no-store"
         added = {**_ALWAYS, "Content-Security-Policy": self._policy, "Cache-Control": caching}
 

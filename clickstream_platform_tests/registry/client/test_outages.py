@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -46,10 +47,17 @@ class Wire(HttpRegistry):
         return None if tag == snapshot.etag else Fetched(body, snapshot.etag)
 
     def announce(
-        self, customer: str, hour: str, seen: Seen, samples: Samples, *, create_customer: bool = False
+        self,
+        customer: str,
+        hour: str,
+        seen: Seen,
+        samples: Samples,
+        *,
+        skipped: Collection[str] = frozenset(),
+        create_customer: bool = False,
     ) -> dict[str, Event]:
         self._pass()
-        events = self.service.record_seen(customer, hour, seen, create_customer=create_customer)
+        events = self.service.record_seen(customer, hour, seen, skipped=skipped, create_customer=create_customer)
         if self.loses_answers:
             raise RegistryUnavailableError("announcing", cause="the answer got lost", remedy="Wait.")
         return events

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from clickstream_platform.registry.http.dependencies import MAX_AUDIT_LIMIT, MAX_LIMIT
 from clickstream_platform_tests.registry.http.serving import OTHER, OWN, Api
 
 NAMES = ("alpha", "beta", "été", "zeta", "ὀδυσσεύς", "順番")
@@ -54,7 +55,8 @@ def all_pages(api: Api, path: str, limit: int) -> list[Any]:
     ],
 )
 def test_pages_together_are_the_whole_list(filled: Api, path: str) -> None:
-    whole = filled.send("GET", f"{path}?limit=1000").json()
+    most = MAX_AUDIT_LIMIT if path.endswith("/audit") else MAX_LIMIT
+    whole = filled.send("GET", f"{path}?limit={most}").json()
     assert whole["next"] is None
     for limit in (1, 2, len(whole["items"])):
         assert all_pages(filled, path, limit) == whole["items"]
@@ -76,3 +78,9 @@ def test_filters_stay_from_page_to_page(filled: Api) -> None:
 )
 def test_what_is_no_page(api: Api, query: str) -> None:
     assert api.problem(api.send("GET", f"/v1/customers/{OWN}/events?{query}")) == (422, "CP-1015")
+
+
+@pytest.mark.parametrize("path", ["/v1/audit", f"/v1/customers/{OWN}/audit"])
+def test_a_page_of_the_log_of_changes_is_shorter(api: Api, path: str) -> None:
+    assert api.send("GET", f"{path}?limit=100").status_code == 200
+    assert api.problem(api.send("GET", f"{path}?limit=101")) == (422, "CP-1015")

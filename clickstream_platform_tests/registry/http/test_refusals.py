@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from clickstream_platform import errors
 from clickstream_platform.gateways.clock import FixedClock
@@ -88,6 +89,33 @@ def test_bodies_that_are_too_long(registry: RegistryService, clock: FixedClock) 
         yaml = {"Content-Type": "application/yaml"}
         assert api.send("POST", "/v1/import", headers=yaml, content=long).status_code == 200
         assert api.problem(api.send("POST", "/v1/import", headers=yaml, content=long * 2)) == (413, "CP-1013")
+        sightings = f"/v1/customers/{OWN}/sightings"
+        announced = json.dumps({"hour": "2026-11-22T08", "events": {}}).encode() + b" " * 4_000
+        assert api.send("POST", sightings, headers=JSON, content=announced).status_code == 200
+        event = f"{EVENTS}/sightings"  # an event may have this name
+        assert api.problem(api.send("PATCH", event, headers=JSON, content=announced)) == (413, "CP-1013")
+
+
+@pytest.mark.parametrize("headers", [JSON, {**JSON, "Idempotency-Key": "a"}, {"Content-Type": "text/plain"}])
+def test_no_body_is_read_of_who_may_not_send_it(
+    api: Api, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    read: list[str] = []
+    body_of = Request.body
+
+    async def note(request: Request) -> bytes:
+        read.append(request.url.path)
+        return await body_of(request)
+
+    monkeypatch.setattr(Request, "body", note)
+    own, other = f"/v1/customers/{OWN}/sightings", "/v1/customers/rival/sightings"
+    body = json.dumps({"hour": "2026-11-22T08", "events": {}}).encode()
+    for path, problem in ((own, (403, "CP-1004")), ("/v1/import", (403, "CP-1004")), (other, (404, "CP-1005"))):
+        answer = api.send("POST", path, scope="customer_read", headers=headers, content=body + b" " * 2_000_000)
+        assert api.problem(answer) == problem
+    assert read == []
+    assert api.send("POST", own, scope="loader", headers=JSON, content=body).status_code == 200
+    assert set(read) == {own}
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
@@ -217,7 +245,7 @@ def test_no_secret_is_logged_or_repeated(api: Api, caplog: pytest.LogCaptureFixt
     answers = [
         api.client.get("/v1/customers", headers={"Authorization": f"Bearer {wrong}"}),
         api.send("POST", EVENTS, {"name": "a", "slug": wrong}),
-        api.send("GET", "/v1/audit?limit=1000"),
+        api.send("GET", "/v1/audit?limit=100"),
         api.send("GET", "/v1/tokens"),
         api.send("GET", "/metrics"),
     ]

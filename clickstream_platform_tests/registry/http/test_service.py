@@ -9,8 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from clickstream_platform.gateways.clock import FixedClock
+from clickstream_platform.registry import tables
 from clickstream_platform.registry.documents import parse_snapshot
 from clickstream_platform.registry.entities import Contract
 from clickstream_platform.registry.http.app import MAX_PROBES, ApiSettings, create_app
@@ -18,6 +20,7 @@ from clickstream_platform.registry.http.measures import Measures
 from clickstream_platform.registry.http.snapshot_cache import SnapshotCache
 from clickstream_platform.registry.ports import DryRun
 from clickstream_platform.registry.refusals import RegistryUnavailableError
+from clickstream_platform.registry.secret_texts import hash_of
 from clickstream_platform.registry.service import RegistryService
 from clickstream_platform_tests.registry.http.serving import OTHER, OWN, SCOPES, Api, add_tokens, serving
 
@@ -80,6 +83,57 @@ def test_a_snapshot_is_what_the_registry_says(api: Api) -> None:
         assert packed.headers["content-encoding"] == "gzip"
         assert packed.headers["vary"] == "Accept-Encoding, Authorization"
         assert gzip.decompress(b"".join(packed.iter_raw())) == plain.content
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("*", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000, identity", False),
+        ("*, gzip;q=0", False),
+        ("gzip, *;q=0", True),
+        ("*;q=0", False),
+        ("not-gzip-at-all", False),
+        ("", False),
+    ],
+)
+def test_a_snapshot_is_compressed_for_who_takes_that(api: Api, accepted: str, packed: bool) -> None:
+    answer = api.send("GET", "/v1/snapshot", headers={"Accept-Encoding": accepted})
+    assert ("content-encoding" in answer.headers) == packed
+    assert answer.json()["customers"]
+
+
+def test_a_restored_database_gives_its_own_snapshot(api: Api) -> None:
+    def go_to(number: int) -> None:
+        with api.registry._store.writing() as transaction:
+            transaction.connection.execute(sa.update(tables.version).values(number=number))
+
+    before = api.registry.version()
+    api.registry.add_event(OWN, "sale")
+    api.registry.add_event(OWN, "refund")
+    first = api.send("GET", "/v1/snapshot").json()
+    assert {each["slug"] for each in first["events"]} == {"sale", "refund"}
+    api.registry.remove_event(OWN, "refund")
+    go_to(before)
+    events = {each["slug"]: each["state"] for each in api.send("GET", "/v1/snapshot").json()["events"]}
+    assert events == {"sale": "active", "refund": "removed"}
+
+
+def test_who_waited_for_a_snapshot_does_not_build_an_older_one(
+    registry: RegistryService, builds: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = SnapshotCache(registry, Measures())
+    old = registry.version()
+    registry.add_customer(OWN)
+    assert cache.current(with_keys=True).tag
+    numbers = iter([old, registry.version(), registry.version()])
+    monkeypatch.setattr(RegistryService, "version", lambda _: next(numbers))
+    cache.current(with_keys=True)
+    cache.current(with_keys=True)
+    assert len(builds) == 1
 
 
 def test_tags_tell_who_sees_hashes(api: Api) -> None:
@@ -243,3 +297,26 @@ def test_everything_goes_out_and_comes_in(api: Api) -> None:
     assert api.send("GET", "/v1/customers/newcomer").status_code == 200
     wrong = api.send("POST", "/v1/import", content=b"version: 1\ncustomers: 7\n", headers=yaml)
     assert api.problem(wrong) == (422, "CP-1016")
+
+
+def test_an_import_is_of_the_plan_that_was_looked_at(api: Api) -> None:
+    yaml, more = {"Content-Type": "application/yaml"}, b"version: 1\ncustomers:\n  newcomer: {}\n"
+    shown = api.send("POST", "/v1/import?dry_run=true", content=more, headers=yaml).json()["version"]
+    api.registry.add_event(OWN, "sale")
+    for dry_run in ("true", "false"):
+        path = f"/v1/import?expected_version={shown}&dry_run={dry_run}"
+        assert api.problem(api.send("POST", path, content=more, headers=yaml)) == (412, "CP-1012")
+    assert api.send("GET", "/v1/customers/newcomer").status_code == 404
+    current = api.send("POST", "/v1/import?dry_run=true", content=more, headers=yaml).json()["version"]
+    applied = api.send("POST", f"/v1/import?expected_version={current}", content=more, headers=yaml)
+    assert applied.json()["applied"] is True
+    assert api.send("GET", "/v1/customers/newcomer").status_code == 200
+
+
+def test_a_key_that_was_imported_can_be_revoked(api: Api) -> None:
+    key = {"name": "web", "hash": hash_of("a"), "hint": "a"}
+    document = {"version": 1, "customers": {OWN: {"write_keys": {"wk-of-elsewhere": key}}}}
+    assert api.send("POST", "/v1/import", document).status_code == 200
+    path = f"/v1/customers/{OWN}/write-keys/wk-of-elsewhere"
+    assert api.send("GET", path).status_code == 200
+    assert api.send("POST", f"{path}/revoke").json()["revoked_at"] is not None

@@ -66,7 +66,8 @@ class Watch:
         """Note errors, dialogs, and requests to anybody else."""
         page.on("console", lambda message: self._note(message.type in {"error", "warning"}, message.text))
         page.on("pageerror", lambda error: self._note(True, str(error)))
-        page.on("requestfailed", lambda request: self._note(True, f"failed: {request.url}"))
+        # A request that the next page cut short is no failure.
+        page.on("requestfailed", lambda each: self._note(each.failure != "net::ERR_ABORTED", f"failed: {each.url}"))
         page.on("request", lambda request: self._note(urlsplit(request.url).netloc != self.host, request.url))
         page.on("dialog", lambda dialog: self._note(True, f"dialog: {dialog.message}"))
 

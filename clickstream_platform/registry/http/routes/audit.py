@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from clickstream_platform.registry.access import Permission
 from clickstream_platform.registry.documents import audit_document
 from clickstream_platform.registry.http.answers import page
-from clickstream_platform.registry.http.dependencies import AfterNumber, Limit, Needs, Registry
+from clickstream_platform.registry.http.dependencies import AfterNumber, AuditLimit, Needs, Registry
 from clickstream_platform.registry.http.documents import AuditDocument, Page
 from clickstream_platform.registry.http.routing import ApiRoute
 
@@ -21,7 +21,7 @@ router = APIRouter(route_class=ApiRoute, tags=["log of changes"])
 
 @router.get("/v1/audit", dependencies=[Depends(Needs(Permission.READ_AUDIT))], response_model=Page[AuditDocument])
 def list_changes(
-    request: Request, response: Response, registry: Registry, limit: Limit = 100, after: AfterNumber = None
+    request: Request, response: Response, registry: Registry, limit: AuditLimit = 100, after: AfterNumber = None
 ) -> dict[str, Any]:
     """List who changed what and when, newest first."""
     found = registry.list_audit(before=after, limit=limit + 1)
@@ -38,7 +38,7 @@ def list_customer_changes(
     response: Response,
     registry: Registry,
     customer: str,
-    limit: Limit = 100,
+    limit: AuditLimit = 100,
     after: AfterNumber = None,
 ) -> dict[str, Any]:
     """List the changes that concern one customer, newest first."""

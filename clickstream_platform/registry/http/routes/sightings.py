@@ -35,5 +35,8 @@ def announce(registry: Registry, principal: PrincipalOf, customer: str, body: Si
         raise ProblemError(Problem.NOT_ALLOWED, detail)
     seen = {slug: (event.name, event.records) for slug, event in body.events.items()}
     samples = {slug: event.sample for slug, event in body.events.items() if event.sample is not None}
-    events = registry.record_seen(customer, body.hour, seen, samples=samples, create_customer=body.create_customer)
+    skipped = {slug for slug, event in body.events.items() if event.skipped}
+    events = registry.record_seen(
+        customer, body.hour, seen, samples=samples, skipped=skipped, create_customer=body.create_customer
+    )
     return {"events": {slug: to_document(event) for slug, event in events.items()}}

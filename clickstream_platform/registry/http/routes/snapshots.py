@@ -10,7 +10,7 @@ import gzip
 from fastapi import APIRouter, Depends, Request, Response
 
 from clickstream_platform.registry.access import Permission
-from clickstream_platform.registry.http.answers import check_known
+from clickstream_platform.registry.http.answers import check_known, takes_gzip
 from clickstream_platform.registry.http.dependencies import KnownTags, Needs, PrincipalOf
 from clickstream_platform.registry.http.documents import SnapshotDocument
 from clickstream_platform.registry.http.routing import ApiRoute
@@ -34,6 +34,6 @@ def get_snapshot(request: Request, principal: PrincipalOf, known: KnownTags) -> 
     answers.labels("not_modified" if kept.tag.removeprefix("W/") in known else "full").inc()
     check_known(kept.tag, known, HEADERS)
     headers = {**HEADERS, "ETag": kept.tag}
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if takes_gzip(request.headers.getlist("accept-encoding")):
         return Response(kept.compressed, headers={**headers, "Content-Encoding": "gzip"}, media_type="application/json")
     return Response(gzip.decompress(kept.compressed), headers=headers, media_type="application/json")

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("body", sa.Text, nullable=False),
         sa.Column("kept_until", MOMENT, nullable=False),
     )
+    op.create_index("ix_registry_answers_kept_until", "registry_answers", ["kept_until"])
 
 
 def downgrade() -> None:
