@@ -15,9 +15,11 @@ from pathlib import Path
 
 import orjson
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from clickstream_platform.model.hours import Hour
 from clickstream_platform_tests.e2e.stack import Stack, running_stack, wait_until
+from clickstream_platform_tests.e2e.test_web_interface import CHROMIUM, CHROMIUM_OPTIONS, keep_picture
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -90,6 +92,40 @@ def test_a_new_customer_and_event_have_assets_partitions_and_rows_without_a_rest
     hour = closed_hour()
     ingest(stack, "new_shop", "Order Completed", hour)
     report("ingest -> rows", wait_for_rows(stack, "new_shop", "order_completed", {str(hour): 3}))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
+def test_a_customer_and_an_event_that_were_added_on_the_page_end_as_rows(stack: Stack, tmp_path: Path) -> None:
+    token = (stack.home / "registry" / "admin-token").read_text().strip()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
+        page = browser.new_page(viewport={"width": 1440, "height": 860})
+        page.goto(f"{stack.registry_url}/admin/")
+        page.get_by_label("API token").fill(token)
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("link", name="Add a customer").click()
+        page.get_by_label("Name", exact=True).fill("Corner Shop")
+        page.get_by_role("button", name="Add customer").click()
+        page.get_by_role("link", name="Add an event").first.click()
+        page.get_by_label("Name, as your app sends it").fill("Bread Sold")
+        page.get_by_role("button", name="Add event").click()
+        expect(page.get_by_role("status")).to_contain_text("The event is added.")
+        seconds = wait_until(
+            lambda: (
+                ("corner_shop", "event_tables") in stack.assets() and "bread_sold" in stack.partitions("corner_shop")
+            ),
+            NEW_CUSTOMER_SECONDS,
+            lambda: f"{stack.assets()}",
+        )
+        report("page -> a new customer's assets and partition are visible", seconds)
+        hour = closed_hour()
+        ingest(stack, "corner_shop", "Bread Sold", hour)
+        report("ingest -> rows", wait_for_rows(stack, "corner_shop", "bread_sold", {str(hour): 3}))
+        page.goto(f"{stack.registry_url}/admin/customers/corner_shop")
+        row = page.get_by_role("row", name="Bread Sold")
+        expect(row).to_contain_text("active")
+        assert keep_picture(page, "registry-running", tmp_path).stat().st_size > 10_000
+        browser.close()
 
 
 def test_a_new_event_is_a_visible_partition_within_a_minute(stack: Stack) -> None:
