@@ -112,7 +112,8 @@ def test_the_life_of_an_event_is_followed_down_to_its_table(wiring: Wiring, hour
     put(wiring, "acme", "sale", hour, number=4)
     assert driven(wiring).runs == []
     with dg.DagsterInstance.from_config(str(wiring.settings.home / "dagster")) as instance:
-        assert instance.get_dynamic_partitions("events/acme") == ["click"]
+        # They go some minutes later: the other sensor may still be asking for a run over them.
+        assert instance.get_dynamic_partitions("events/acme") == ["sale", "click"]
     registry.add_event("acme", "sale")
     assert [(run.hour, run.is_success) for run in driven(wiring).runs] == [(str(hour), True)]
     assert loaded_hours(wiring, "sale") == [hour.plus(-2), hour.plus(-1), hour]

@@ -56,6 +56,7 @@ class Server:
         self._open: dict[int, tuple[socket.socket, Backend | None]] = {}
         self._lock = threading.Lock()
         self._is_stopping = False
+        self._drops = 0
         self._thread = threading.Thread(target=self._accept, name="redshift-stand-in", daemon=True)
         self._thread.start()
 
@@ -72,6 +73,7 @@ class Server:
     def drop_all(self) -> None:
         """Close every connection at once, as a cluster does that is restarted."""
         with self._lock:
+            self._drops += 1
             connections = list(self._open.values())
         for raw, backend in connections:
             for closing in (raw, backend.wire.socket if backend else None):
@@ -92,7 +94,7 @@ class Server:
 
     def _serve(self, raw: socket.socket) -> None:
         with self._lock:
-            self._open[id(raw)] = (raw, None)
+            drops, self._open[id(raw)] = self._drops, (raw, None)
         wire = Wire(raw)
         backend: Backend | None = None
         try:
@@ -103,6 +105,8 @@ class Server:
             backend = self._log_in(wire, user, database, parameters)
             with self._lock:
                 self._open[id(raw)] = (wire.socket, backend)
+                if self._drops != drops:
+                    return  # all connections were dropped while this one was being made
             Session(wire, Execution(self._state, wire, backend, user, database)).run()
         except (ConnectionGoneError, DroppedError, ssl.SSLError, OSError):
             pass  # nobody is left to be told
