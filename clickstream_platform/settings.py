@@ -103,6 +103,53 @@ class Settings(BaseSettings):
     registry_secure_cookies: Annotated[
         bool, Field(description="Whether the page's cookie travels over HTTPS only; set it wherever there is HTTPS.")
     ] = False
+    kinesis_stream: Annotated[
+        str, Field(description="Name of the Kinesis stream between collector and batcher; both need it.")
+    ] = ""
+    kinesis_endpoint_url: Annotated[str, Field(description="Kinesis endpoint when it is not AWS's own.")] = ""
+    kinesis_region: Annotated[
+        str, Field(description="AWS region of the Kinesis stream; empty: boto3's own choice.")
+    ] = ""
+    collector_spool_dir: Annotated[
+        str, Field(description="Folder of a collector's spool, which outlives the process. Default: <home>/spool.")
+    ] = ""
+    collector_spool_mb: Annotated[int, Field(ge=1, description="What the spool may hold, in MB.")] = 2000
+    collector_events_per_second: Annotated[
+        int, Field(ge=0, description="Rate limit of customers without one of their own, in events a second; 0: none.")
+    ] = 0
+    collector_trusted_proxies: Annotated[
+        str, Field(description="Networks whose X-Forwarded-For is believed, separated by commas, such as 10.0.0.0/8.")
+    ] = ""
+    collector_public_url: Annotated[
+        str, Field(description="Address that SDKs are told to send to; empty: the one they asked at.")
+    ] = ""
+    batcher_application: Annotated[
+        str, Field(description="Batchers with this name share leases. Default: the Kinesis stream's name.")
+    ] = ""
+    batcher_leases_url: Annotated[
+        str,
+        Field(
+            description="SQLAlchemy URL of the lease table. Default: the registry's database if it is no SQLite, "
+            "else <home>/batcher.db."
+        ),
+    ] = ""
+    batcher_batch_seconds: Annotated[
+        float, Field(ge=0.1, description="A batch ends this long after its first record was read, in seconds.")
+    ] = 300.0
+    batcher_batch_mb: Annotated[int, Field(ge=1, description="A batch ends with so many MB of lines.")] = 512
+    batcher_object_mb: Annotated[int, Field(ge=1, description="A raw object ends with so many MB of lines.")] = 64
+    batcher_memory_mb: Annotated[
+        int, Field(ge=1, description="Memory for the lines of one shard, in MB; more goes to disk.")
+    ] = 64
+    batcher_window_hours: Annotated[
+        int, Field(ge=1, description="A messageId that comes again within so many hours is a duplicate.")
+    ] = 24
+    batcher_grace_seconds: Annotated[
+        float, Field(ge=0, description="The batcher seals an hour this long after its end, in seconds.")
+    ] = 120.0
+    batcher_failover_seconds: Annotated[
+        float, Field(ge=0.5, description="Leases of a batcher that is silent for so long are taken over, in seconds.")
+    ] = 20.0
     oidc_issuer: Annotated[
         str, Field(description="Issuer of OpenID Connect tokens that the registry's API takes; empty: none.")
     ] = ""
@@ -130,6 +177,27 @@ class Settings(BaseSettings):
     def registry(self) -> str:
         """The registry's database URL with its default filled in."""
         return self.registry_url or f"sqlite:///{self.home.absolute() / 'registry.db'}"
+
+    @property
+    def spool(self) -> Path:
+        """The collector's spool folder with its default filled in."""
+        return Path(self.collector_spool_dir) if self.collector_spool_dir else self.home.absolute() / "spool"
+
+    @property
+    def leases(self) -> str:
+        """The URL of the batcher's lease table with its default filled in.
+
+        SQLite gets a file of its own: the batcher writes every few seconds, and writers of one file take turns.
+        """
+        if self.batcher_leases_url:
+            return self.batcher_leases_url
+        shared = self.registry_url and not self.registry_url.startswith("sqlite")
+        return self.registry_url if shared else f"sqlite:///{self.home.absolute() / 'batcher.db'}"
+
+    @property
+    def application(self) -> str:
+        """The name that batchers share leases by, with its default filled in."""
+        return self.batcher_application or self.kinesis_stream
 
     @property
     def duckdb(self) -> str:

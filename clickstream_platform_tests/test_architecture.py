@@ -208,11 +208,12 @@ def test_every_error_says_why_and_what_to_do() -> None:
 def setting_type(name: str) -> str:
     """Return the type of a setting in the words of docs/settings.md."""
     field = Settings.model_fields[name]
-    if field.annotation is not int:
+    if field.annotation not in (int, float):
         return "folder" if field.annotation is Path else "True or False" if field.annotation is bool else "text"
+    kind = "integer" if field.annotation is int else "number"
     bounds = {type(bound).__name__: bound for bound in field.metadata}
     least = bounds["Ge"].ge  # every number has a least value
-    return f"integer, {least} to {bounds['Le'].le}" if "Le" in bounds else f"integer, {least} or more"
+    return f"{kind}, {least} to {bounds['Le'].le}" if "Le" in bounds else f"{kind}, {least} or more"
 
 
 def test_every_setting_is_documented() -> None:

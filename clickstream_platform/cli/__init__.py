@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import typer
 
+from clickstream_platform.cli.batcher import batcher_command, shards_command
 from clickstream_platform.cli.bench import bench_command
+from clickstream_platform.cli.collector import collector_command
 from clickstream_platform.cli.demo import demo_command
 from clickstream_platform.cli.dev import dev_command
 from clickstream_platform.cli.doctor import doctor_command
@@ -21,6 +23,7 @@ from clickstream_platform.cli.maintain import maintain_command
 from clickstream_platform.cli.quarantine import quarantine_app
 from clickstream_platform.cli.query import query_command
 from clickstream_platform.cli.registry import registry_app
+from clickstream_platform.cli.replay import replay_command
 from clickstream_platform.cli.schema import schema_app
 
 app = typer.Typer(
@@ -32,6 +35,10 @@ app = typer.Typer(
 app.command("demo")(demo_command)
 app.command("dev")(dev_command)
 app.command("generate")(generate_command)
+app.command("collector")(collector_command)
+app.command("batcher")(batcher_command)
+app.command("shards")(shards_command)
+app.command("replay")(replay_command)
 app.command("ingest")(ingest_command)
 app.command("hours")(hours_command)
 app.command("load")(load_command)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -18,10 +20,10 @@ def exporter_command(
     """Serve Prometheus metrics on /metrics, read from what other processes left on disk; stop with Ctrl-C."""
     from functools import partial
 
-    from prometheus_client import CollectorRegistry, start_http_server
+    from prometheus_client import CollectorRegistry
 
-    from clickstream_platform.errors import ConfigurationError
     from clickstream_platform.gateways.clock import SystemClock
+    from clickstream_platform.observe.health_server import serving_health
     from clickstream_platform.observe.snapshot_age import SnapshotAgeCollector
     from clickstream_platform.registry.client.ages import count_waiting, read_ages
     from clickstream_platform.registry.client.files import find_folder
@@ -34,17 +36,7 @@ def exporter_command(
         metrics.register(
             SnapshotAgeCollector(partial(read_ages, folder, SystemClock().now), partial(count_waiting, folder))
         )
-    try:
-        server, thread = start_http_server(port, host, metrics)
-    except OSError as error:
-        raise ConfigurationError(
-            "serving metrics", where=f"{host}:{port}", cause=str(error), remedy="Choose another --port or --host."
-        ) from error
-    address = f"http://{host}:{server.server_port}/metrics"
-    Console(stderr=True).print(f"Metrics on {address}, read from {folder}. Stop with Ctrl-C.", soft_wrap=True)
-    try:
-        thread.join()
-    except KeyboardInterrupt:
-        server.shutdown()
-    finally:
-        server.server_close()
+    with serving_health(host, port, metrics) as bound, suppress(KeyboardInterrupt):
+        address = f"http://{host}:{bound}/metrics"
+        Console(stderr=True).print(f"Metrics on {address}, read from {folder}. Stop with Ctrl-C.", soft_wrap=True)
+        threading.Event().wait()

@@ -5,6 +5,7 @@ Belongs here: reading options, calling the service, printing. Does not: any rule
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -30,6 +31,9 @@ LoadThresholdOption = Annotated[
 ]
 RetentionOption = Annotated[
     int | None, typer.Option(metavar="DAYS", min=0, help="Days back that a backfill reaches; 0 for all that is kept.")
+]
+RateOption = Annotated[
+    int | None, typer.Option(metavar="N", min=0, help="Events a second that a collector takes; 0 for its default.")
 ]
 
 
@@ -78,12 +82,13 @@ def add_customer(
     column_limit: ColumnLimitOption = None,
     load_threshold_percent: LoadThresholdOption = None,
     retention_days: RetentionOption = None,
+    events_per_second: RateOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a customer."""
     policy = _changed_policy(
         Policy(),
-        retention_days,
+        {"retention_days": retention_days, "events_per_second": events_per_second},
         auto_activate=auto_activate,
         schema_mode=schema_mode,
         dedup_window_hours=dedup_window_hours,
@@ -117,6 +122,7 @@ def set_policy(
     column_limit: ColumnLimitOption = None,
     load_threshold_percent: LoadThresholdOption = None,
     retention_days: RetentionOption = None,
+    events_per_second: RateOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change what is given of a customer's policy."""
@@ -124,7 +130,7 @@ def set_policy(
         before = service.get_customer(customer)
         policy = _changed_policy(
             before.policy,
-            retention_days,
+            {"retention_days": retention_days, "events_per_second": events_per_second},
             auto_activate=auto_activate,
             schema_mode=schema_mode,
             dedup_window_hours=dedup_window_hours,
@@ -146,12 +152,14 @@ def update_customer(
     ] = None,
     load_threshold_percent: LoadThresholdOption = None,
     retention_days: RetentionOption = None,
+    events_per_second: RateOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change what is given of a customer, as one change."""
     with opened(context) as service:
         before = service.get_customer(customer)
-        policy = _changed_policy(before.policy, retention_days, load_threshold_percent=load_threshold_percent)
+        bounds = {"retention_days": retention_days, "events_per_second": events_per_second}
+        policy = _changed_policy(before.policy, bounds, load_threshold_percent=load_threshold_percent)
         after = service.update_customer(
             customer,
             display_name=display_name,
@@ -194,9 +202,8 @@ def restore_customer(context: typer.Context, customer: CustomerArgument, as_json
     show(after, as_json)
 
 
-def _changed_policy(policy: Policy, retention_days: int | None = None, **given: object) -> Policy:
-    """Return the policy with what is given; None is not given, and 0 days keep everything."""
+def _changed_policy(policy: Policy, bounds: Mapping[str, int | None], **given: object) -> Policy:
+    """Return the policy with what is given; None is not given, and a bound of 0 is none."""
     changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if retention_days is not None:
-        changed["retention_days"] = retention_days or None
+    changed |= {name: value or None for name, value in bounds.items() if value is not None}
     return replace(policy, **changed)

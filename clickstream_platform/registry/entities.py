@@ -49,6 +49,8 @@ class Policy:
     """The greatest share of rejected records, in percent, with which a stream-hour is loaded; above it, it fails."""
     retention_days: int | None = None
     """Days back from now that a back-fill reaches; None for all that is kept."""
+    events_per_second: int | None = None
+    """What a collector takes of this customer, as an average of ten seconds; None for the collector's own default."""
 
 
 @dataclass(frozen=True, slots=True)

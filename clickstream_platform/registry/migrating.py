@@ -17,7 +17,7 @@ from clickstream_platform.registry.store import Store
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration."""
 VERSION_TABLE = "registry_schema_version"
 """Not Alembic's default name, which Dagster's storage uses in the same PostgreSQL database."""

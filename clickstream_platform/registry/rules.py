@@ -38,6 +38,7 @@ MIN_COLUMN_LIMIT = 50
 """The standard columns, with room for the context every SDK sends."""
 MAX_FRESHNESS_DEADLINE_MINUTES = 60 * 24 * 31
 MAX_RETENTION_DAYS = 366 * 10
+MAX_EVENTS_PER_SECOND = 1_000_000
 MAX_GRACE_HOURS = 24 * 90
 FIRST_YEAR, LAST_YEAR = "2000", "9998"
 MAX_SETTINGS = 50
@@ -124,6 +125,8 @@ def check_policy(policy: Policy) -> None:
     _check_between("load_threshold_percent", policy.load_threshold_percent, 0, 100)
     if policy.retention_days is not None:
         _check_between("retention_days", policy.retention_days, 1, MAX_RETENTION_DAYS)
+    if policy.events_per_second is not None:
+        _check_between("events_per_second", policy.events_per_second, 1, MAX_EVENTS_PER_SECOND)
 
 
 def check_freshness_deadline(minutes: int | None) -> None:

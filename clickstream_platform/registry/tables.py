@@ -66,6 +66,7 @@ customers = sa.Table(
     sa.Column("column_limit", sa.Integer, nullable=False),
     sa.Column("load_threshold_percent", sa.Integer, nullable=False, server_default="100"),
     sa.Column("retention_days", sa.Integer),
+    sa.Column("events_per_second", sa.Integer),
     sa.Column(
         "destination",
         SLUG,

@@ -66,6 +66,7 @@ def test_the_life_of_a_customer(run: Run, answer: Answer) -> None:
         "column_limit": 300,
         "load_threshold_percent": 100,
         "retention_days": None,
+        "events_per_second": None,
     }
     assert answer("customers", "remove", "acme_inc")["removed_at"] is not None
     assert answer("customers", "list") == []

@@ -51,7 +51,7 @@ def test_a_customer_is_changed_in_one_go(any_registry: RegistryService) -> None:
     assert after == replace(before, display_name="Acme", policy=policy, isolated=True, revision=2)
     assert any_registry.get_customer("acme") == after
     assert any_registry.update_customer("acme") == after, "nothing given, nothing changed"
-    for bad in (Policy(load_threshold_percent=101), Policy(retention_days=0)):
+    for bad in (Policy(load_threshold_percent=101), Policy(retention_days=0), Policy(events_per_second=0)):
         with pytest.raises(InvalidRequestError):
             any_registry.update_customer("acme", policy=bad)
 

@@ -57,6 +57,9 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+_NULLABLE = {"retention_days", "events_per_second"}
+
+
 class PolicyPatch(Body):
     """The fields of a policy that are to change, or to differ from the defaults."""
 
@@ -68,11 +71,14 @@ class PolicyPatch(Body):
     retention_days: Annotated[StrictInt, Field(ge=1, le=3_660)] | None = Field(
         default=None, description="null for all that is kept."
     )
+    events_per_second: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="null for the collector's own limit."
+    )
 
     def changes(self) -> dict[str, Any]:
-        """Return the fields that are to change; null leaves one as it is, but for `retention_days`."""
+        """Return the fields that are to change; null leaves one as it is, unless it can be null."""
         given = self.model_dump(exclude_unset=True)
-        return {name: value for name, value in given.items() if value is not None or name == "retention_days"}
+        return {name: value for name, value in given.items() if value is not None or name in _NULLABLE}
 
 
 class NewCustomer(Body):

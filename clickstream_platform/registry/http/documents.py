@@ -39,6 +39,7 @@ class PolicyDocument(Answer):
     column_limit: int
     load_threshold_percent: int
     retention_days: int | None
+    events_per_second: int | None
 
 
 class CustomerDocument(Answer):

@@ -122,6 +122,7 @@ def _policy(fields: Fields) -> Policy:
         column_limit=fields.number("column_limit", "Columns of a table"),
         load_threshold_percent=fields.number("load_threshold_percent", "Rejected records at most"),
         retention_days=fields.optional_number("retention_days", "Reach of a back-fill"),
+        events_per_second=fields.optional_number("events_per_second", "Events a second"),
     )
 
 

@@ -35,6 +35,7 @@ _POLICIES = st.fixed_dictionaries(
         "column_limit": st.integers(50, 1_600),
         "load_threshold_percent": st.integers(0, 100),
         "retention_days": st.none() | st.integers(1, 1_000),
+        "events_per_second": st.none() | st.integers(1, 1_000),
     }
 )
 

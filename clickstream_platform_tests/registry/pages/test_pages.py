@@ -96,16 +96,18 @@ def settings_fields(site: Site, **changes: str) -> dict[str, str]:
         "column_limit": "1600",
         "load_threshold_percent": "100",
         "retention_days": "",
+        "events_per_second": "",
     }
     return fields | changes
 
 
 def test_settings_are_saved(site: Site, admin: Visitor) -> None:
     changes = {"display_name": "Shop 2", "schema_mode": "freeze", "column_limit": "60", "isolated": "yes"}
-    page = admin.send_form(f"{SHOP}/settings", **settings_fields(site, **changes, retention_days="7"))
+    changes |= {"retention_days": "7", "events_per_second": "50"}
+    page = admin.send_form(f"{SHOP}/settings", **settings_fields(site, **changes))
     assert "The settings are saved." in text_of(page)
     customer = site.registry.get_customer("shop")
-    policy = Policy(schema_mode="freeze", column_limit=60, retention_days=7)
+    policy = Policy(schema_mode="freeze", column_limit=60, retention_days=7, events_per_second=50)
     assert (customer.display_name, customer.isolated, customer.policy) == ("Shop 2", True, policy)
 
 

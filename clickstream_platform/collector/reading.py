@@ -1,0 +1,149 @@
+"""Reads request bodies as leniently as can be: one odd item of a batch never costs the others.
+
+Python's scanner is used because it tells where a value ends, and takes what real SDKs send (NaN, Infinity, control
+characters, halves of surrogate pairs, any number). An item keeps its own bytes: `judging` reads it again, strictly.
+
+Belongs here: cutting a body into items. Does not: what an item must be (`judging`), the request around the body.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from json.decoder import scanstring  # type: ignore[attr-defined]  # documented only by its use in the json module
+from typing import Any, NamedTuple
+
+from clickstream_platform.errors import RejectedRecordError
+from clickstream_platform.model.records import RejectReason
+
+MAX_SKIPPED_TOKENS = 200_000
+"""Brackets and strings of items that can't be read; a body with more of them is refused as a whole."""
+
+# float as parse_int: integers of any length, where int() refuses more than 4,300 digits. Only texts are used here.
+_scan = json.JSONDecoder(parse_int=float, strict=False).scan_once  # type: ignore[attr-defined]
+_SPACE = re.compile(r"[ \t\n\r]*+")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+_SCALAR = re.compile(r"[^,\[\]{}\"]*+")
+_FAULTS = (ValueError, StopIteration, RecursionError, IndexError)
+
+
+class Body(NamedTuple):
+    """A request's body: its members other than `batch`, and its items as sent."""
+
+    fields: dict[str, Any]
+    items: list[bytes]
+
+
+def read_batch(data: bytes) -> Body:
+    """Cut `{"batch":[…], …}` into items; raise RejectedRecordError when it is no object or its batch no array.
+
+    An object without `batch` but with a `type` is itself the one item.
+    """
+    text = _text(data)
+    try:
+        body, end = _Cutter(text).read_object()
+    except _FAULTS as error:
+        raise RejectedRecordError(RejectReason.NOT_JSON, _described(error)) from error
+    if end != len(text):
+        raise RejectedRecordError(RejectReason.NOT_JSON, f"something follows the object, at character {end}")
+    if body.fields.get("batch") is not None:
+        raise RejectedRecordError(RejectReason.NOT_AN_OBJECT, "batch is no array")
+    if "type" in body.fields and not body.items:
+        return Body(body.fields, [data])
+    return body
+
+
+def read_single(data: bytes) -> Body:
+    """Take the whole body for one item; its members are only read for what the request says of itself."""
+    try:
+        fields, _ = _scan(_text(data), 0)
+    except _FAULTS:
+        fields = {}
+    return Body(fields if type(fields) is dict else {}, [data])
+
+
+def _text(data: bytes) -> str:
+    # Bytes that are no UTF-8 come through as they are: they cost their own item only.
+    return data.strip(b" \t\r\n").removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+
+
+def _described(error: BaseException) -> str:
+    return str(error)[:200] or type(error).__name__
+
+
+class _Cutter:
+    """Walks over the text of one body."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = MAX_SKIPPED_TOKENS
+
+    def read_object(self) -> tuple[Body, int]:
+        """Return the body and where it ends."""
+        text, body = self._text, Body({}, [])
+        at = self._expect("{", 0)
+        if text[at] == "}":
+            return body, at + 1
+        while True:
+            if text[at] != '"':
+                raise ValueError(f"no member at character {at}")
+            key, at = scanstring(text, at + 1, False)
+            at = self._expect(":", self._after_space(at))
+            if key == "batch" and text[at] == "[":
+                at = self._read_items(at, body.items)
+            else:
+                start = at
+                at, body.fields[key] = self._read_value(start)
+            at = self._after_space(at)
+            if text[at] == "}":
+                return body, at + 1
+            at = self._expect(",", at)
+
+    def _read_items(self, at: int, items: list[bytes]) -> int:
+        text = self._text
+        at = self._expect("[", at)
+        if text[at] == "]":
+            return at + 1
+        while True:
+            end, _ = self._read_value(at)
+            items.append(text[at:end].encode("utf-8", "surrogateescape"))
+            at = self._after_space(end)
+            if text[at] == "]":
+                return at + 1
+            at = self._expect(",", at)
+
+    def _read_value(self, at: int) -> tuple[int, Any]:
+        """Return where a value ends, and the value; None for one that can't be read but whose end is clear."""
+        try:
+            value, end = _scan(self._text, at)
+        except _FAULTS:
+            return self._skip(at), None
+        return end, value
+
+    def _skip(self, at: int) -> int:
+        """Return where a value ends by its brackets; raise ValueError when they don't tell."""
+        depth, text = 0, self._text
+        if text[at] not in '"[{':
+            scalar = _SCALAR.match(text, at)
+            if scalar is None or scalar.end() == at:
+                raise ValueError(f"no value at character {at}")
+            return scalar.end()
+        for token in _TOKEN.finditer(text, at):
+            self._tokens -= 1
+            if self._tokens < 0:
+                raise ValueError("too much of it can't be read")
+            first = text[token.start()]
+            depth += (first in "[{") - (first in "]}")
+            if depth <= 0:
+                return token.end()
+        raise ValueError(f"the value at character {at} has no end")
+
+    def _after_space(self, at: int) -> int:
+        match = _SPACE.match(self._text, at)
+        return match.end() if match else at
+
+    def _expect(self, character: str, at: int) -> int:
+        """Return the place of the next token after the one that must be at `at`."""
+        if self._text[at] != character:
+            raise ValueError(f"{character!r} is missing at character {at}")
+        return self._after_space(at + 1)

@@ -1,0 +1,1 @@
+"""Tests of `clickstream_platform.collector` and of its Kinesis producer."""
