@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -80,6 +80,24 @@ class Settings(BaseSettings):
         ),
     ] = ""
     retention_days: Annotated[int, Field(ge=1, description="Days that raw objects are kept; bounds history.")] = 60
+    freshness_deadline_minutes: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Deadline of events without one of their own, in minutes after the hour; "
+            "0: they are not watched.",
+        ),
+    ] = 120
+    thresholds: Annotated[
+        str, Field(description="YAML file with thresholds of the unusual (docs/freshness.md); empty: the defaults.")
+    ] = ""
+    collector_metrics_urls: Annotated[
+        str,
+        Field(
+            description="Addresses of collectors, separated by commas, whose /metrics the exporter reads for findings; "
+            "empty: only Prometheus watches them."
+        ),
+    ] = ""
     max_runs_per_tick: Annotated[int, Field(ge=1, le=100, description="Runs that one sensor tick may request.")] = 50
     sensor_interval_seconds: Annotated[
         int, Field(ge=5, description="Time between two ticks of the sensors, in seconds.")
@@ -160,7 +178,66 @@ class Settings(BaseSettings):
     oidc_customer_claim: Annotated[
         str, Field(description="Claim that holds the slug of the customer for a customer scope.")
     ] = "clickstream_customer"
+    alerts_url: Annotated[
+        str,
+        Field(
+            description="SQLAlchemy URL of the alerts. Default: the registry's database if it is no SQLite, "
+            "else <home>/alerts.db."
+        ),
+    ] = ""
+    alert_routes: Annotated[
+        str,
+        Field(
+            description="YAML file that says who is told of what. Default: <home>/alert-routes.yaml, if there is one."
+        ),
+    ] = ""
+    runbooks_url: Annotated[
+        str,
+        Field(description="Address of the folder with the runbooks, as messages link to it."),
+    ] = "docs/runbooks"
     log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR.")] = "INFO"
+    log_format: Annotated[
+        Literal["auto", "json", "text"],
+        Field(description="Lines on standard error: json, text, or auto, which is text on a terminal."),
+    ] = "auto"
+    log_index_url: Annotated[
+        str, Field(description="Address of Elasticsearch or OpenSearch that logs are sent to; empty: none.")
+    ] = ""
+    log_index_kind: Annotated[Literal["elasticsearch", "opensearch"], Field(description="Which of the two it is.")] = (
+        "opensearch"
+    )
+    log_index_name: Annotated[
+        str, Field(pattern="^[a-z0-9][a-z0-9._-]*$", max_length=100, description="Data stream of the logs.")
+    ] = "logs-clickstream-default"
+    log_index_secret_reference: Annotated[
+        str,
+        Field(
+            description="Where its login is kept: env:NAME, file:/path or aws-secretsmanager:ARN; JSON with user and "
+            "password, or with api_key."
+        ),
+    ] = ""
+    log_index_aws_region: Annotated[
+        str, Field(description="Region of an Amazon OpenSearch domain; requests are signed by boto3's credentials.")
+    ] = ""
+    log_index_ca_file: Annotated[
+        str, Field(description="File with the certificate authority of the log index; empty: the usual ones.")
+    ] = ""
+    log_link: Annotated[
+        str, Field(description="Address that shows a run's logs, with {run_id} in it, such as one of Kibana.")
+    ] = ""
+    log_buffer_dir: Annotated[
+        str, Field(description="Folder of log lines that the index has not yet; best shared. Default: <home>/logs.")
+    ] = ""
+    log_buffer_mb: Annotated[
+        int, Field(ge=1, description="What that folder may hold, in MB; beyond it the oldest lines are lost.")
+    ] = 256
+    log_flush_seconds: Annotated[
+        float, Field(ge=0, le=60, description="A process that ends sends log lines for so long at most, in seconds.")
+    ] = 5.0
+    trace_endpoint: Annotated[
+        str, Field(description="OpenTelemetry collector that takes OTLP over HTTP, like http://otel:4318; empty: none.")
+    ] = ""
+    trace_share: Annotated[float, Field(ge=0, le=1, description="Share of customer-hours that are traced.")] = 1.0
 
     def first_hour(self, now: datetime) -> Hour:
         """Return the first hour that has partitions; it moves by whole months, for a move rebuilds Dagster's caches."""
@@ -193,6 +270,22 @@ class Settings(BaseSettings):
             return self.batcher_leases_url
         shared = self.registry_url and not self.registry_url.startswith("sqlite")
         return self.registry_url if shared else f"sqlite:///{self.home.absolute() / 'batcher.db'}"
+
+    @property
+    def alerts(self) -> str:
+        """The URL of the alerts' database with its default filled in; a SQLite file of its own, as for the leases."""
+        if self.alerts_url:
+            return self.alerts_url
+        shared = self.registry_url and not self.registry_url.startswith("sqlite")
+        return self.registry_url if shared else f"sqlite:///{self.home.absolute() / 'alerts.db'}"
+
+    @property
+    def alert_routes_file(self) -> Path | None:
+        """The routes of alerts; None where there are none, and everything goes to the log."""
+        if self.alert_routes:
+            return Path(self.alert_routes)
+        usual = self.home.absolute() / "alert-routes.yaml"
+        return usual if usual.exists() else None
 
     @property
     def application(self) -> str:

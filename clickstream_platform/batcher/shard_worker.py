@@ -22,6 +22,7 @@ from datetime import datetime
 from pathlib import Path
 
 from clickstream_platform.batcher.batch import Batch
+from clickstream_platform.batcher.batch_spans import record_batch
 from clickstream_platform.batcher.bounds import BatchPlan
 from clickstream_platform.batcher.config import BatcherConfig
 from clickstream_platform.batcher.consumer import (
@@ -148,6 +149,7 @@ class ShardWorker:
         seen.commit(batch.last_arrived_ms)
         self._seen_batches = number
         self._measure(batch, len(written), started_ms)
+        record_batch(self.shard, number, written, self._began_ms, self._now_ms())
         self._close_batch()
 
     def seal(self, common_watermark_ms: int | None) -> int:

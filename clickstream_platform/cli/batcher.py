@@ -39,10 +39,14 @@ def batcher_command(
     """Turn a Kinesis stream into sealed hours of raw objects; stop with Ctrl-C or SIGTERM."""
     from clickstream_platform.batcher.instance import Instance
     from clickstream_platform.observe.health_server import serving_health
+    from clickstream_platform.observe.log_metrics import register_logs
+    from clickstream_platform.pipeline.logs import start_logging
 
     settings = kinesis_settings(kinesis_stream)
+    start_logging("batcher", settings)
     with tempfile.TemporaryDirectory(prefix="clickstream-batcher-", dir=settings.work_dir or None) as folder:
         parts = _parts(settings, _config(settings, Path(folder)))
+        register_logs(parts.metrics.registry)
         instance = Instance(parts, owner := f"{socket.gethostname()}-{uuid.uuid4().hex[:12]}")
         with serving_health(
             host, port, parts.metrics.registry, is_alive=instance.find_stuck, is_ready=instance.find_unready

@@ -6,7 +6,6 @@ Belongs here: putting the collector together from the settings. Does not: the se
 
 from __future__ import annotations
 
-import logging
 import socket
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,8 +36,10 @@ def collector_command(
     from clickstream_platform.gateways.clock import SystemClock
     from clickstream_platform.gateways.kinesis_producer import KinesisProducer
     from clickstream_platform.pipeline.collector_keys import open_keys
+    from clickstream_platform.pipeline.logs import start_logging
 
     settings, clock, delivery = kinesis_settings(kinesis_stream), SystemClock(), DeliveryOptions()
+    start_logging("collector", settings)
     sink = KinesisProducer(
         settings.kinesis_stream,
         endpoint_url=settings.kinesis_endpoint_url,
@@ -60,7 +61,7 @@ def collector_command(
 
 
 def kinesis_settings(kinesis_stream: str) -> Settings:
-    """Return the settings with the Kinesis stream that was named, and begin to log as they say.
+    """Return the settings with the Kinesis stream that was named.
 
     Raises ConfigurationError when neither an option nor the settings name one.
     """
@@ -75,8 +76,6 @@ def kinesis_settings(kinesis_stream: str) -> Settings:
             cause="none is named",
             remedy="Set CLICKSTREAM_KINESIS_STREAM, or give --kinesis-stream.",
         )
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=settings.log_level)
-    logging.getLogger("botocore").setLevel(logging.WARNING)
     return settings
 
 

@@ -1,4 +1,4 @@
-"""`clickstream doctor`: one screen that says whether this deployment can load hours, and what to do if it can't.
+"""`clickstream doctor`: one screen that says how this deployment is, and what to do about what is not as it should be.
 
 Belongs here: reading options, printing. Does not: checks (`clickstream_platform.doctor`, `defs.doctor`).
 """
@@ -17,6 +17,7 @@ from clickstream_platform.cli.support import JsonOption, handle_errors, print_js
 
 if TYPE_CHECKING:
     from clickstream_platform.doctor.findings import Finding
+    from clickstream_platform.wiring import Wiring
 
 CustomerOption = Annotated[str | None, typer.Option(metavar="SLUG", help="Only this customer's destination.")]
 DagsterOption = Annotated[bool, typer.Option("--dagster/--no-dagster", help="Look at Dagster's instance, too.")]
@@ -24,7 +25,7 @@ DagsterOption = Annotated[bool, typer.Option("--dagster/--no-dagster", help="Loo
 
 @handle_errors
 def doctor_command(customer: CustomerOption = None, dagster: DagsterOption = True, as_json: JsonOption = False) -> None:
-    """Check settings, object store, registry, Dagster and every destination; exit code 1 when something fails.
+    """Check settings, object store, registry, every destination, all streams and Dagster; exit code 1 on a failure.
 
     Each destination is tried with a load of one row that is rolled back, in the schema of one of its customers (of the
     given one with --customer): lock, create, alter, COPY as the destination's role, insert, delete. What remains is
@@ -59,11 +60,32 @@ def _findings(customer: str | None, *, with_dagster: bool) -> Iterator[Finding]:
     except ConfigurationError as error:
         yield of_error("platform", "settings", error)
         return
+    named = read_environment("DAGSTER_HOME")
+    home = Path(named) if named else settings.home.absolute() / DAGSTER_FOLDER
     with wiring.open_wiring(settings) as opened:
-        yield from examine(opened, customer)
+        found = list(examine(opened, customer))
+        yield from found
+        slugs = [] if _is_registry_away(found) else [each.slug for each in opened.registry.snapshot().customers]
+        if slugs:
+            yield from _streams(opened, customer, home if with_dagster else None, slugs)
     if with_dagster:
         from clickstream_platform.defs.doctor import check_dagster
 
-        own = settings.home.absolute() / DAGSTER_FOLDER
-        named = read_environment("DAGSTER_HOME")
-        yield from check_dagster(Path(named) if named else own)
+        yield from check_dagster(home, slugs, settings.dagster_webserver_url)
+
+
+def _is_registry_away(findings: list[Finding]) -> bool:
+    from clickstream_platform.doctor.findings import Status
+
+    return any(each.part == "registry" and each.status is Status.FAIL for each in findings)
+
+
+def _streams(wiring: Wiring, customer: str | None, home: Path | None, slugs: list[str]) -> Iterator[Finding]:
+    from clickstream_platform.doctor.streams import check_streams
+
+    if home is None:
+        yield from check_streams(wiring, customer)
+        return
+    from clickstream_platform.defs.doctor import read_failures
+
+    yield from check_streams(wiring, customer, read_failures(home, slugs, wiring.clock.now()))

@@ -6,7 +6,6 @@ Belongs here: putting the service together from the settings, and running it. Do
 from __future__ import annotations
 
 import ipaddress
-import logging
 import socket
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, cast
@@ -41,7 +40,9 @@ def serve_command(
 
     from clickstream_platform.gateways.clock import SystemClock
     from clickstream_platform.pipeline.contract_probe import RawContractProbe
+    from clickstream_platform.pipeline.freshness.page_states import WatchedStates
     from clickstream_platform.pipeline.load_statistics import LedgerStatistics
+    from clickstream_platform.pipeline.logs import start_logging
     from clickstream_platform.registry.http.app import create_app
     from clickstream_platform.settings import load_settings
     from clickstream_platform.wiring import open_wiring
@@ -50,10 +51,11 @@ def serve_command(
     settings = load_settings()
     # This is the registry: it works on its database, whoever else asks its API.
     settings = settings.model_copy(update={"registry_url": url or settings.registry_url, "registry_api_url": ""})
-    start_logging(settings.log_level)
+    start_logging("registry", settings)
     with (
         open_wiring(settings, clock) as wiring,
         closing(LedgerStatistics(wiring)) as statistics,
+        closing(WatchedStates(wiring)) as states,
         listening(host, port) as listener,
     ):
         registry = wiring.registry_service
@@ -63,6 +65,7 @@ def serve_command(
             api_settings(settings),
             clock=clock,
             statistics=statistics,
+            states=states,
             probe=RawContractProbe(wiring.objects, clock, max_depth=settings.max_depth),
         )
         config = uvicorn.Config(
@@ -75,13 +78,6 @@ def serve_command(
         )
         show_address(registry, listener, clock)
         uvicorn.Server(config).run(sockets=[listener])
-
-
-def start_logging(level: str) -> None:
-    """Write the log of the service to standard error; of other libraries only warnings."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for name in ("clickstream_platform", "uvicorn"):
-        logging.getLogger(name).setLevel(level)
 
 
 def api_settings(settings: Settings) -> ApiSettings:

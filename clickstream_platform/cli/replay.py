@@ -6,7 +6,7 @@ Belongs here: options and printing. Does not: moving shards back (`batcher.repla
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 

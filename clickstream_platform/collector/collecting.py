@@ -30,8 +30,10 @@ from clickstream_platform.collector.requests import (
     read_body,
 )
 from clickstream_platform.errors import RejectedRecordError
+from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.records import RejectReason
 from clickstream_platform.observe.collector_metrics import CollectorMetrics
+from clickstream_platform.observe.tracing import Span, Thinning, is_tracing, record
 
 _NOT_READY_SECONDS = 5
 _SLOW_BYTES = 500_000  # a longer body is judged in a thread, so that others are answered meanwhile
@@ -49,6 +51,7 @@ class Collecting:
         self._open = OpenRequests(options)
         metrics.open_requests.set_function(lambda: self._open.requests)
         self._limits = RateLimits(options.events_per_second, options.burst_seconds)
+        self._thinning = Thinning()
         self._proxies = TrustedProxies(options.trusted_proxies)
 
     async def collect(self, request: Request, kind: str | None) -> Response:
@@ -85,6 +88,7 @@ class Collecting:
             arrival = Arrival(holder.customer, arrival_at, client, kind, body.fields)
             judged = await self._judge(body, arrival, len(data))
             await self._delivery.deliver(holder.customer, judged.events)
+            self._trace(arrival, len(body.items), len(judged.rejected))
             return self._answer(len(body.items), judged)
 
     def holder_of(self, key: str | None) -> KeyHolder:
@@ -107,6 +111,15 @@ class Collecting:
         await self._delivery.deliver(holder.customer, list(reject(raw, 1, arrival, error)))
         self._metrics.items.labels("rejected").inc()
         self._metrics.rejected.labels(str(RejectReason(error.reason))).inc()
+
+    def _trace(self, arrival: Arrival, items: int, rejected: int) -> None:
+        """Record a few of the requests of each customer-hour, from their arrival until they are durable."""
+        if not is_tracing():
+            return
+        hour = Hour.of(arrival.received_at)
+        if number := self._thinning.count(arrival.customer, hour):
+            attributes = {"request": number, "items": items, "rejected": rejected}
+            record(Span("collect", arrival.customer, hour, arrival.received_at, self._clock.now(), attributes))
 
     def _limit(self, holder: KeyHolder, items: int) -> None:
         wait = self._limits.take(holder.customer, items, holder.events_per_second)

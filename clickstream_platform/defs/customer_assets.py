@@ -10,10 +10,12 @@ from collections.abc import Iterator
 import dagster as dg
 
 from clickstream_platform.defs.failures import exception_for, exception_of
+from clickstream_platform.defs.freshness import freshness_policy
 from clickstream_platform.defs.materializations import materializations
 from clickstream_platform.defs.partitions import customer_partitions, orders_of
 from clickstream_platform.defs.platform import Platform
 from clickstream_platform.defs.reconciliation import hours_to_reconcile, reconciliation_result
+from clickstream_platform.defs.run_logs import link_metadata, run_log_context, tag_with_link
 from clickstream_platform.defs.state import (
     EVENT_TABLES,
     RAW_BATCHES,
@@ -39,6 +41,11 @@ def asset_keys(customer: CustomerState) -> dict[str, dg.AssetKey]:
     return {step: dg.AssetKey([customer.name, step]) for step in STEPS}
 
 
+def run_checks(customer: CustomerState) -> list[dg.AssetCheckKey]:
+    """Return the checks that a run of the customer's assets executes: the others watch from outside."""
+    return [dg.AssetCheckKey(asset_keys(customer)[EVENT_TABLES], RECONCILIATION)]
+
+
 def build_customer_assets(customer: CustomerState, state: DefinitionsState) -> dg.AssetsDefinition:
     """Return the customer's three assets and their reconciliation check."""
     keys = asset_keys(customer)
@@ -57,13 +64,15 @@ def build_customer_assets(customer: CustomerState, state: DefinitionsState) -> d
         orders = orders_of(customer, context.partition_keys if selected else ())
         goal = max((GOALS[step] for step in selected), default=Goal.FREEZE)
         reports = []
+        logs = link_metadata(tag_with_link(context.instance, context.run, platform.pipeline.settings))
         try:
-            for report in platform.pipeline.customer_hours.process_many(
-                orders, context.run.run_id, context.log.info, goal
-            ):
-                reports.append(report)
-                for materialization in materializations(report, selected):
-                    context.log_event(materialization)
+            with run_log_context(context.run):
+                for report in platform.pipeline.customer_hours.process_many(
+                    orders, context.run.run_id, context.log.info, goal
+                ):
+                    reports.append(report)
+                    for materialization in materializations(report, selected):
+                        context.log_event(materialization.with_metadata({**materialization.metadata, **logs}))
             if context.selected_asset_check_keys:
                 hours = hours_to_reconcile(platform.pipeline, orders)
                 yield reconciliation_result(
@@ -90,6 +99,7 @@ def _specs(customer: CustomerState, state: DefinitionsState, keys: dict[str, dg.
             partitions_def=partitions,
             skippable=True,
             kinds=kinds[step],
+            freshness_policy=freshness_policy(customer) if step == EVENT_TABLES else None,
             owners=[state.asset_owner],
             metadata={
                 "customer": customer.slug,

@@ -10,11 +10,14 @@ import dagster as dg
 from dagster.components.utils.defs_state import DefsStateConfig, DefsStateConfigArgs
 
 from clickstream_platform.defs.customer_assets import build_customer_assets
+from clickstream_platform.defs.freshness import build_freshness_check, build_freshness_sensor
 from clickstream_platform.defs.hours_sensor import build_hours_sensor
 from clickstream_platform.defs.maintenance import build_maintenance
 from clickstream_platform.defs.platform import Platform
 from clickstream_platform.defs.registry_sensor import build_registry_sensor
+from clickstream_platform.defs.run_logs import start_code_server_logs
 from clickstream_platform.defs.state import DefinitionsState, read_state
+from clickstream_platform.defs.unusual import build_unusual_checks, build_unusual_sensor
 from clickstream_platform.registry.entities import Snapshot
 from clickstream_platform.registry.refusals import RegistryUnavailableError
 from clickstream_platform.wiring import open_wiring
@@ -34,6 +37,7 @@ class Customers(dg.StateBackedComponent):
     def write_state_to_path(self, state_path: Path) -> None:
         """Ask the registry; without any answer, begin with no customers: the `registry` sensor asks for the rest."""
         with open_wiring() as wiring:
+            start_code_server_logs(wiring.settings)  # run workers read the state, and never come here
             now = wiring.clock.now()
             try:
                 snapshot = wiring.registry.snapshot()
@@ -54,7 +58,15 @@ def assemble(state: DefinitionsState, platform: Platform | None = None) -> dg.De
     """Return the definitions for a state; tests give a platform of their own."""
     return dg.Definitions(
         assets=[build_customer_assets(customer, state) for customer in state.customers],
-        sensors=[build_hours_sensor(state), build_registry_sensor(state)],
+        asset_checks=[
+            build(customer) for customer in state.customers for build in (build_freshness_check, build_unusual_checks)
+        ],
+        sensors=[
+            build_hours_sensor(state),
+            build_registry_sensor(state),
+            build_freshness_sensor(state),
+            build_unusual_sensor(state),
+        ],
         schedules=build_maintenance(state),
         resources={"platform": platform or Platform()},
         # A process per step costs seconds and buys nothing: there is one step.

@@ -9,9 +9,10 @@ from functools import partial
 
 import dagster as dg
 
-from clickstream_platform.defs.customer_assets import asset_keys
+from clickstream_platform.defs.customer_assets import asset_keys, run_checks
 from clickstream_platform.defs.partitions import add_events, event_range_tags
 from clickstream_platform.defs.platform import Platform
+from clickstream_platform.defs.run_logs import follow_tick
 from clickstream_platform.defs.state import CustomerState, DefinitionsState
 from clickstream_platform.defs.tags import (
     CUSTOMER_TAG,
@@ -50,6 +51,7 @@ def build_hours_sensor(state: DefinitionsState) -> dg.SensorDefinition:
     )
     def hours(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
         """Look for ready customer-hours and request their runs."""
+        follow_tick(context, HOURS_SENSOR)
         pipeline, memory = platform.pipeline, HourMemory.from_cursor(context.cursor)
         find_requested = partial(requested_run_keys, context.instance)
         limit = pipeline.settings.max_runs_per_tick
@@ -110,7 +112,12 @@ def _run_request(
         PRIORITY_TAG: str(-min(age_hours, MAX_AGE_HOURS)),  # fresh hours before a backlog
         MAX_RUNTIME_TAG: str(state.run_max_seconds),
     }
-    return dg.RunRequest(run_key=each.run_key, asset_selection=list(asset_keys(customer).values()), tags=tags)
+    return dg.RunRequest(
+        run_key=each.run_key,
+        asset_selection=list(asset_keys(customer).values()),
+        asset_check_keys=run_checks(customer),
+        tags=tags,
+    )
 
 
 def describe_tick(tick: HoursTick) -> list[str]:

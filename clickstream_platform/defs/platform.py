@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import dagster as dg
 from pydantic import PrivateAttr
 
+from clickstream_platform.defs.run_workers import watched_run
 from clickstream_platform.pipeline.opening import Pipeline, open_pipeline
 
 
@@ -20,8 +21,7 @@ class Platform(dg.ConfigurableResource["Platform"]):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Platform"]:
         """Open the pipeline for one run or tick; its parts open at their first use."""
-        del context
-        with self.open() as pipeline:
+        with watched_run(context), self.open() as pipeline:
             self._pipeline = pipeline
             yield self
 

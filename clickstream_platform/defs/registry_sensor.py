@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from clickstream_platform.defs.customer_assets import asset_keys
+from clickstream_platform.defs.customer_assets import asset_keys, run_checks
 from clickstream_platform.defs.orchestrator import DagsterOrchestrator
 from clickstream_platform.defs.partitions import add_events, hour_range_tags
 from clickstream_platform.defs.platform import Platform
 from clickstream_platform.defs.reloading import is_reload_due, reload_if_due
+from clickstream_platform.defs.run_logs import follow_tick
 from clickstream_platform.defs.state import CustomerState, DefinitionsState, read_state
 from clickstream_platform.defs.tags import (
     BACKFILL_PRIORITY,
@@ -48,6 +49,7 @@ def build_registry_sensor(state: DefinitionsState) -> dg.SensorDefinition:
     )
     def registry(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
         """Bring partitions and runs to what the registry says; ask for a reload last, since it may end this process."""
+        follow_tick(context, REGISTRY_SENSOR)
         pipeline, memory = platform.pipeline, RegistryMemory.from_cursor(context.cursor)
         wiring = pipeline.wiring
         snapshot, now = wiring.registry.snapshot(), wiring.clock.now()
@@ -102,7 +104,12 @@ def _run_request(
         PRIORITY_TAG: str(BACKFILL_PRIORITY),
         MAX_RUNTIME_TAG: str(state.run_max_seconds),
     }
-    return dg.RunRequest(run_key=chunk.run_key, asset_selection=list(asset_keys(customer).values()), tags=tags)
+    return dg.RunRequest(
+        run_key=chunk.run_key,
+        asset_selection=list(asset_keys(customer).values()),
+        asset_check_keys=run_checks(customer),
+        tags=tags,
+    )
 
 
 def describe_sync(tick: SyncTick) -> Iterator[str]:

@@ -13,13 +13,15 @@ from datetime import datetime
 
 from clickstream_platform.errors import ConfigurationError
 from clickstream_platform.model.hours import Hour
+from clickstream_platform.pipeline.freshness.watched import default_deadline_minutes, hours_to_latest_deadline
 from clickstream_platform.registry.entities import Snapshot
 from clickstream_platform.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 RAW_BATCHES, STAGED_BATCHES, EVENT_TABLES = "raw_batches", "staged_batches", "event_tables"
 STEPS = (RAW_BATCHES, STAGED_BATCHES, EVENT_TABLES)
-RECONCILIATION = "reconciliation"
+DEFAULT_FRESHNESS_HOURS = 3
+RECONCILIATION, FRESHNESS = "reconciliation", "freshness"
 
 
 def dagster_name(text: str) -> str:
@@ -47,6 +49,11 @@ class CustomerState:
     display_name: str
     destination: str
     kind: str
+    freshness_hours: int = field(default=DEFAULT_FRESHNESS_HOURS, compare=False)
+    """Hours after which nothing loaded is worth a warning: those of its latest deadline, as of the last load.
+
+    Not compared: a deadline that somebody changes, or a first event, is not worth reloading everything.
+    """
 
     @property
     def name(self) -> str:
@@ -93,8 +100,15 @@ class DefinitionsState:
 def read_state(settings: Settings, snapshot: Snapshot, now: datetime) -> DefinitionsState:
     """Return the state of this moment; raise ConfigurationError when two customers would share a name in Dagster."""
     kinds = {destination.name: destination.kind for destination in snapshot.destinations}
+    deadlines = hours_to_latest_deadline(snapshot.events, default_deadline_minutes(settings))
     customers = tuple(
-        CustomerState(each.slug, each.display_name, each.destination, kinds[each.destination])
+        CustomerState(
+            each.slug,
+            each.display_name,
+            each.destination,
+            kinds[each.destination],
+            deadlines.get(each.slug, DEFAULT_FRESHNESS_HOURS),
+        )
         for each in snapshot.customers
     )
     by_name: dict[str, str] = {}

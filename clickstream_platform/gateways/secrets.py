@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 
 from clickstream_platform.errors import ConfigurationError
+from clickstream_platform.observe.logs.redaction import remember_secret_document
 from clickstream_platform.settings import read_environment
 
 _AWS_REGION = re.compile(r"arn:[\w-]+:secretsmanager:([\w-]+):")
@@ -22,11 +23,17 @@ _MAX_FILE_BYTES = 65_536  # the limit of AWS Secrets Manager, too
 
 
 def resolve_secret(reference: str) -> str:
-    """Return the secret that a reference names.
+    """Return the secret that a reference names; from then on no log of this process shows it.
 
     Raises ConfigurationError when there is none, and WarehouseUnavailableError when AWS does not answer; neither holds
     anything of the secret.
     """
+    secret = _resolve(reference)
+    remember_secret_document(secret)
+    return secret
+
+
+def _resolve(reference: str) -> str:
     scheme, _, place = reference.partition(":")
     match scheme:
         case "env" if place:

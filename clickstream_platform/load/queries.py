@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from clickstream_platform.load.statements import Rows
 from clickstream_platform.model.hours import Hour
+from clickstream_platform.model.schemas import LOADS_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,26 @@ class ReadLoads:
     customer: str
     hour: Hour | None = None
     event: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindLedgers:
+    """(schema) of every schema of the database that has a ledger, in no order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLedgers:
+    """Ledger rows of several customers at once, sorted by nothing: those `columns` of LOADS_COLUMNS, all by default.
+
+    `ledgers` are (schema, customer), whose ledgers must exist. Only rows of hours from `since` on and, where given, of
+    these `hours` and `events`.
+    """
+
+    ledgers: tuple[tuple[str, str], ...]
+    since: Hour
+    hours: tuple[Hour, ...] | None = None
+    events: tuple[str, ...] | None = None
+    columns: tuple[str, ...] = tuple(column.name for column in LOADS_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +119,8 @@ class CountHourByEvent:
 
 Query = (
     ReadLoads
+    | FindLedgers
+    | ReadLedgers
     | ReadEventSums
     | ReadEventTotals
     | ReadLate

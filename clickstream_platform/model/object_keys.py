@@ -18,10 +18,9 @@ STAGED_PREFIX, QUARANTINE_PREFIX = "staged/", "quarantine/"
 REGISTRY_SNAPSHOT_KEY = "registry/snapshot.json.gz"
 """The last good snapshot of the registry, for processes whose own disk has none."""
 
-_RAW = re.compile(
-    r"raw/hour=(?P<hour>[^/]+)/customer=(?P<customer>[^/]+)/event=(?P<event>[^/]+)/"
-    r"(?P<shard>[A-Za-z0-9_.]+)-(?P<first>[0-9A-Za-z]+)-(?P<last>[0-9A-Za-z]+)\.ndjson(?P<gzip>\.gz)?"
-)
+_NAME_FORM = r"(?P<shard>[A-Za-z0-9_.]+)-(?P<first>[0-9A-Za-z]+)-(?P<last>[0-9A-Za-z]+)\.ndjson(?P<gzip>\.gz)?"
+_NAME = re.compile(_NAME_FORM)
+_RAW = re.compile(r"raw/hour=(?P<hour>[^/]+)/customer=(?P<customer>[^/]+)/event=(?P<event>[^/]+)/" + _NAME_FORM)
 _SHARD = re.compile(r"[A-Za-z0-9_.]+")
 _SEQUENCE = re.compile(r"[0-9A-Za-z]+")
 
@@ -65,6 +64,11 @@ class RawObjectKey:
             )
         stream = Stream(unquote(match["customer"]), unquote(match["event"]))
         return cls(Hour.parse(match["hour"]), stream, match["shard"], match["first"], match["last"])
+
+
+def is_raw_name(name: str) -> bool:
+    """Whether the last part of a key, after the stream's folder, is that of a raw object."""
+    return _NAME.fullmatch(name) is not None
 
 
 def raw_prefix(hour: Hour, stream: Stream | None = None, *, customer: str | None = None) -> str:

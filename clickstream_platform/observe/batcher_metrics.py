@@ -5,7 +5,7 @@ Belongs here: their names and one object that holds them. Does not: counting, se
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from clickstream_platform.observe.metrics import BYTES, MetricName
 
@@ -36,6 +36,7 @@ class BatcherMetrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         """Make them in a registry, a new one of their own by default."""
         self.registry = registry or CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self.records = RECORDS.counter(self.registry)
         self.strays = STRAYS.counter(self.registry)
         self.objects = OBJECTS.counter(self.registry)

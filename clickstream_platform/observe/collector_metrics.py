@@ -6,8 +6,9 @@ beforehand: a route's template, a reason code, never a customer, a write key or 
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
+from clickstream_platform.observe.log_metrics import register_logs
 from clickstream_platform.observe.metrics import BYTES, SECONDS, MetricName
 
 _C = "clickstream_collector"
@@ -48,6 +49,8 @@ class CollectorMetrics:
     def __init__(self) -> None:
         """Make them, all at zero."""
         self.registry = registry = CollectorRegistry()
+        register_logs(registry)
+        ProcessCollector(registry=registry)
         self.requests = REQUESTS.counter(registry)
         self.request_duration = REQUEST_DURATION.histogram(registry, SECONDS)
         self.request_body = REQUEST_BODY.histogram(registry, BYTES)

@@ -12,8 +12,16 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-AGE = "clickstream_registry_snapshot_age_seconds"
-WAITING = "clickstream_registry_announcements_waiting"
+from clickstream_platform.observe.metrics import MetricName
+
+AGE = MetricName(
+    "clickstream_registry_snapshot_age_seconds",
+    "Seconds since the registry confirmed the snapshot that a component works from.",
+    ("component",),
+)
+WAITING = MetricName(
+    "clickstream_registry_announcements_waiting", "Announcements of arrived events that wait for the registry."
+)
 
 
 class SnapshotAgeCollector(Collector):
@@ -25,12 +33,8 @@ class SnapshotAgeCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield both gauges; a component that keeps no snapshot has no age."""
-        age = GaugeMetricFamily(
-            AGE, "Seconds since the registry confirmed the snapshot that a component works from.", labels=["component"]
-        )
+        age = GaugeMetricFamily(AGE.name, AGE.help, labels=AGE.labels)
         for component, seconds in self._read_ages().items():
             age.add_metric([component], seconds)
         yield age
-        yield GaugeMetricFamily(
-            WAITING, "Announcements of arrived events that wait for the registry.", value=self._count_waiting()
-        )
+        yield GaugeMetricFamily(WAITING.name, WAITING.help, value=self._count_waiting())

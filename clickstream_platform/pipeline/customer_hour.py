@@ -20,6 +20,7 @@ from clickstream_platform.model.staging import StagedBatch
 from clickstream_platform.model.streams import Stream
 from clickstream_platform.pipeline.admission import admit
 from clickstream_platform.pipeline.freezing import freeze
+from clickstream_platform.pipeline.load_spans import record_load
 from clickstream_platform.pipeline.ports import (
     BatchStager,
     Clock,
@@ -111,6 +112,7 @@ class CustomerHours:
 
         Raises RetryableError when a part it needs is away, RegistryError for an unknown customer.
         """
+        started_at = self._clock.now()
         batch = _Batch(self._registry.get_customer(order.customer), order.hour, run_id, progress)
         with batch.watch.measure("freeze"):
             manifests = self.freeze(order.customer, order.hour, order.events)
@@ -132,6 +134,7 @@ class CustomerHours:
             order.customer, order.hour, streams, batch.watch.seconds, batch.schema, batch.commits, batch.copies
         )
         progress(report.summary())
+        record_load(report, run_id, started_at, batch.watch.intervals)
         return report
 
     def _stage_and_load(

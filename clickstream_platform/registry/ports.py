@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from clickstream_platform.model.stream_status import StreamState
 from clickstream_platform.registry.entities import Contract, Customer
 
 
@@ -60,6 +61,14 @@ class LoadStatistics(Protocol):
 
     def of_customer(self, customer: Customer) -> Mapping[str, EventStatistics]:
         """Return what is known of the customer's events by slug; raise ClickstreamError when the warehouse is away."""
+        ...
+
+
+class StreamStates(Protocol):
+    """Watches streams: what arrived against what was loaded, hour by hour."""
+
+    def of_customer(self, customer: Customer) -> Mapping[str, StreamState]:
+        """Return the last known states by event, none while nothing is known; at once, and never raises."""
         ...
 
 

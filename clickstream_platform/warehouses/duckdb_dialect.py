@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from clickstream_platform.load.queries import FindLedgers
 from clickstream_platform.load.statements import (
     CreateFilled,
     InsertLoads,
@@ -44,14 +45,18 @@ class DuckDBDialect(Dialect):
     def __init__(self, schema: str, database: str) -> None:
         """Write for a schema of an open database, named as DuckDB names it."""
         super().__init__(schema)
-        # Three parts, always: a customer may be called like the file, or `temp`, and two parts would be ambiguous.
-        self._schema_name = f"{quote(database)}.{quote(schema)}"
         self._database = database
+        self._schema_name = self.schema_name_of(schema)
         self._positions: dict[str, dict[str, int]] = {}
 
     def schema_name(self) -> str:
         """Return database and schema."""
         return self._schema_name
+
+    def schema_name_of(self, schema: str) -> str:
+        """Return database and schema."""
+        # Three parts, always: a customer may be called like the file, or `temp`, and two parts would be ambiguous.
+        return f"{quote(self._database)}.{quote(schema)}"
 
     def session_table(self, name: str) -> str:
         """Return a table of DuckDB's temporary database."""
@@ -118,6 +123,11 @@ class DuckDBDialect(Dialect):
         columns = ", ".join(f"UNNEST(CAST(? AS {self.type_of(column)}[]))" for column in LOADS_COLUMNS)
         names = column_list(column.name for column in LOADS_COLUMNS)
         return [Sql(f"INSERT INTO {self.table(LOADS)} ({names}) SELECT {columns}", tuple(map(list, lists)))]
+
+    def find_ledgers(self, _: FindLedgers) -> list[Sql]:
+        """Ask the catalog."""
+        text = "SELECT schema_name FROM duckdb_tables() WHERE database_name = ? AND table_name = ?"
+        return [Sql(text, (self._database, LOADS))]
 
     def read_columns(self, tables: Collection[str]) -> Sql:
         """Return the catalog query for some tables of the schema."""

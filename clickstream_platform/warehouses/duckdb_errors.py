@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from clickstream_platform.errors import ClickstreamError, LoadError, WarehouseUnavailableError
+from clickstream_platform.observe.logs.redaction import mask_values
 
 _LONGEST_CAUSE = 500  # characters
 # Two writers touched the same rows or the same table; whoever comes second may succeed the next time.
@@ -24,7 +25,8 @@ _REMEDIES: dict[type[duckdb.Error], str] = {
 
 def explain(error: duckdb.Error, text: str, where: str) -> ClickstreamError:
     """Return our error for one of DuckDB's; the message names the statement's beginning, never its parameters."""
-    cause = " ".join(str(error).partition("\n\nLINE ")[0].split())[:_LONGEST_CAUSE]
+    # DuckDB quotes the value that it could not take; this message goes to logs, to Dagster and into alerts.
+    cause = mask_values(" ".join(str(error).partition("\n\nLINE ")[0].split())[:_LONGEST_CAUSE])
     failed = f"running {text[:60]!r}"
     if isinstance(error, _CONFLICTS):
         return WarehouseUnavailableError(

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from clickstream_platform.errors import InvalidNameError
-from clickstream_platform.load.queries import CountHour, ReadReceivedRanges
+from clickstream_platform.load.queries import CountHour, FindLedgers, ReadReceivedRanges
 from clickstream_platform.load.statements import (
     CreateFilled,
     CreateTable,
@@ -63,9 +63,9 @@ _WIDENED = "widened$"  # a column that no property can have
 class RedshiftDialect(Dialect):
     """Redshift's SQL for one customer schema of the database a session is connected to."""
 
-    def schema_name(self) -> str:
+    def schema_name_of(self, schema: str) -> str:
         """Return the schema, quoted."""
-        return quote(self.schema)
+        return quote(schema)
 
     def table(self, name: str) -> str:
         """Return a table; refuse a name that Redshift would fold to another."""
@@ -235,6 +235,16 @@ class RedshiftDialect(Dialect):
         )
 
     # Catalog
+
+    def find_ledgers(self, _: FindLedgers) -> list[Sql]:
+        """Ask the catalog; svv_… would take seconds."""
+        return [
+            Sql(
+                "SELECT n.nspname FROM pg_catalog.pg_class AS c "
+                "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relname = ? AND c.relkind = 'r'",
+                (LOADS,),
+            )
+        ]
 
     def read_columns(self, tables: Collection[str]) -> Sql:
         """Return the catalog query for some tables of the schema; svv_… would take seconds."""

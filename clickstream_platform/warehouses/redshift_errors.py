@@ -22,6 +22,7 @@ from clickstream_platform.errors import (
     StatementStoppedError,
     WarehouseUnavailableError,
 )
+from clickstream_platform.observe.logs.redaction import mask_values
 
 _LONGEST_CAUSE = 500  # characters
 # What the driver raises when the other side is gone: in the middle of a message it trips over the missing bytes.
@@ -130,7 +131,8 @@ def fault_of(error: BaseException) -> Fault:
 def explain(error: BaseException, text: str, where: str) -> ClickstreamError:
     """Return our error for one of the driver's; the message has the statement's beginning, never its parameters."""
     fault = fault_of(error)
-    cause = fault.text[:_LONGEST_CAUSE]
+    # The server quotes the value that it could not take; driver and network quote nothing.
+    cause = mask_values(fault.text[:_LONGEST_CAUSE]) if fault.code else fault.text[:_LONGEST_CAUSE]
     failed = text if text.startswith("opening") else f"running {text[:60]!r}"
     reason = _why_passing(error, fault)
     if reason is not None:

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from clickstream_platform.errors import LoadError
 from clickstream_platform.load.statements import StagePack
+from clickstream_platform.observe.logs.redaction import mask_values
 from clickstream_platform.warehouses.redshift_errors import Fault
 from clickstream_platform.warehouses.sql_names import Sql
 
@@ -36,7 +37,7 @@ _QUERY_IN_DETAIL = re.compile(r"\bquery:\s*(\d+)")
 _FILE_IN_DETAIL = re.compile(r"file name:\s*(\S+)", re.IGNORECASE)
 _COLUMN_IN_DETAIL = re.compile(r"data column (\S+) is longer")
 _HOUR = re.compile(r"customer=([^/]+)/hour=([^/]+)/")
-_LONGEST_VALUE = 80  # characters of a customer's value in a message
+_LONGEST_VALUE = 80  # characters of a customer's value that are looked at
 _REMEDY = (
     "Nothing was loaded. Stage the hour again: staging fits the rows to their columns; "
     "if the error stays, keep the object and report it with this message."
@@ -58,7 +59,7 @@ class LoadFault:
             f"object {self.file}" if self.file else "",
             f"column {self.column!r} ({self.column_type})" if self.column_type else "",
             f"column {self.column!r}" if self.column and not self.column_type else "",
-            f"value {self.value!r}" if self.value else "",
+            f"a value of {len(self.value)} characters" if self.value else "",  # the value itself is the customer's
         ]
         return ", ".join(part for part in parts if part)
 
@@ -77,8 +78,8 @@ def find_load_fault(fault: Fault, ask: Ask) -> LoadFault:
 
 
 def load_error(statement: StagePack, fault: Fault, found: LoadFault) -> LoadError:
-    """Return the error of a failed COPY: for which stream-hour, object, column and value, why, and what to do."""
-    reason = found.reason or fault.text
+    """Return the error of a failed COPY: for which stream-hour, object and column, why, and what to do."""
+    reason = mask_values(found.reason or fault.text)
     where = str(found)
     return LoadError(
         "copying staged rows",

@@ -38,9 +38,13 @@ class SqlNames(ABC):
         """Write for this schema."""
         self.schema = schema
 
-    @abstractmethod
     def schema_name(self) -> str:
         """Return the schema as SQL, qualified as far as it must be."""
+        return self.schema_name_of(self.schema)
+
+    @abstractmethod
+    def schema_name_of(self, schema: str) -> str:
+        """Return any schema of the database as SQL, qualified as far as it must be."""
 
     @abstractmethod
     def session_table(self, name: str) -> str:

@@ -15,6 +15,7 @@ from clickstream_platform.load.queries import (
     ReadEventTotals,
     ReadIntegerRange,
     ReadLate,
+    ReadLedgers,
     ReadLoads,
     ReadReceivedRanges,
 )
@@ -48,6 +49,22 @@ class QuerySql(SqlNames):
         return [
             Sql(f"SELECT {names} FROM {self.table(LOADS)}{condition.text} ORDER BY hour, event", condition.params),
         ]
+
+    def read_ledgers(self, query: ReadLedgers) -> list[Sql]:
+        """Read ledger rows of several schemas."""
+        names = column_list(query.columns)
+        conditions = [Sql("customer = ?"), Sql(f"hour >= {moment(query.since.start)}")]
+        if query.hours is not None:
+            conditions.append(Sql(f"hour IN ({', '.join(moment(hour.start) for hour in query.hours)})"))
+        if query.events is not None:
+            conditions.append(is_in("event", query.events))
+        condition = where(conditions)
+        texts: list[str] = []
+        params: list[Any] = []
+        for schema, customer in query.ledgers:
+            texts.append(f"SELECT {names} FROM {self.schema_name_of(schema)}.{quote(LOADS)}{condition.text}")
+            params += [customer, *condition.params]
+        return [Sql(" UNION ALL ".join(texts), tuple(params))]
 
     def read_event_sums(self, query: ReadEventSums) -> list[Sql]:
         """Sum the ledger per event."""

@@ -13,6 +13,8 @@ import pytest
 
 from clickstream_platform.errors import LoadError, ReconciliationError, StaleStagingError
 from clickstream_platform.load.ledger import list_loads
+from clickstream_platform.load.ledger_row import LedgerRow
+from clickstream_platform.load.queries import FindLedgers, ReadLedgers
 from clickstream_platform.load.reconcile import Finding, reconcile
 from clickstream_platform.load.report import LoadReport, LoadStatus
 from clickstream_platform.load.statements import AddColumn, CreateSchema, CreateTable, DeleteHour
@@ -321,6 +323,26 @@ class WarehouseContract:
         assert list_loads(target.warehouse, SCHEMA, SCHEMA) == []
         assert reconcile(target.warehouse, SCHEMA, SCHEMA, HOUR) == []
         assert target.loader().already_loaded(SCHEMA, HOUR, {"seen": "x"}) == {}
+
+    def test_the_ledgers_of_several_schemas_are_read_at_once(self, target: Target) -> None:
+        target.load(target.batch().add("a", [{"id": "1"}]).add("b", [{"id": "1"}, {"id": "2"}]).build())
+        target.load(target.batch(HOUR.plus(1)).add("a", [{"id": "3"}], rejected=2).build())
+        with target.warehouse.session("elsewhere", read_only=True) as session:
+            schemas = [schema for (schema,) in session.fetch(FindLedgers())]
+            assert schemas == [SCHEMA]
+            shop = ((SCHEMA, SCHEMA), (SCHEMA, "nobody"))
+
+            def found(**filters: Any) -> list[tuple[str, str, int]]:
+                rows = [LedgerRow.of(row) for row in session.fetch(ReadLedgers(shop, **({"since": HOUR} | filters)))]
+                return sorted((row.event, str(row.hour), row.counts.raw) for row in rows)
+
+            first, second, later = ("a", str(HOUR), 1), ("b", str(HOUR), 2), ("a", str(HOUR.plus(1)), 3)
+            assert found() == sorted([first, second, later])
+            assert found(since=HOUR.plus(1)) == [later]
+            assert found(hours=(HOUR,)) == [first, second]
+            assert found(events=("b", "c")) == [second]
+            few = ReadLedgers(shop, HOUR, events=("b",), columns=("raw_records", "event"))
+            assert session.fetch(few) == [(2, "b")]
 
 
 def _with_streams(batch: StagedBatch, *streams: StagedStream) -> StagedBatch:

@@ -57,7 +57,7 @@ def test_a_run_worker_makes_no_connection_to_the_registrys_api(tmp_path: Path, m
         worker = reconstruct_repository_def_from_pointer(POINTER, served.repository_load_data)
         with pytest.raises(BlockingIOError):
             listener.accept()
-    assert {sensor.name for sensor in worker.sensor_defs} == {"hours", "registry"}
+    assert {sensor.name for sensor in worker.sensor_defs} == {"hours", "registry", "freshness", "unusual"}
 
 
 def test_definitions_load_without_a_registry_that_was_never_reached_and_the_sensor_makes_up_for_it(
@@ -69,7 +69,7 @@ def test_definitions_load_without_a_registry_that_was_never_reached_and_the_sens
     monkeypatch.setenv("LOADER_TOKEN", "cst_any")
     served = initialize_repository_def_from_pointer(POINTER)
     assert not served.asset_graph.get_all_asset_keys()
-    assert {sensor.name for sensor in served.sensor_defs} == {"hours", "registry"}
+    assert {sensor.name for sensor in served.sensor_defs} == {"hours", "registry", "freshness", "unusual"}
 
 
 def test_the_location_has_one_name_everywhere() -> None:

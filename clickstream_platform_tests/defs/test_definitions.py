@@ -17,7 +17,7 @@ def test_definitions_load_without_warnings(customers: int) -> None:
     defs = assemble(state_of(*(f"customer_{number}" for number in range(customers))))
     dg.Definitions.validate_loadable(defs)
     assert len(defs.resolve_asset_graph().get_all_asset_keys()) == 3 * customers
-    assert sorted(sensor.name for sensor in defs.sensors or ()) == ["hours", "registry"]
+    assert sorted(sensor.name for sensor in defs.sensors or ()) == ["freshness", "hours", "registry", "unusual"]
 
 
 def test_each_customer_has_a_group_of_three_chained_assets_partitioned_by_hour_and_event() -> None:
@@ -31,7 +31,9 @@ def test_each_customer_has_a_group_of_three_chained_assets_partitioned_by_hour_a
         assert isinstance(node.partitions_def, dg.MultiPartitionsDefinition)
         assert node.partitions_def.partition_dimension_names == ["event", "hour"]
     assert graph.get(tables).kinds == {"duckdb", "table"}
-    assert {check.name for check in graph.asset_check_keys} == {"reconciliation"}
+    assert {check.name for check in graph.asset_check_keys} == {
+        "reconciliation", "freshness", "duration", "volume", "content",
+    }  # fmt: skip
 
 
 def test_a_customer_of_any_script_has_names_that_dagster_accepts_and_keeps_its_own() -> None:

@@ -161,5 +161,5 @@ def test_ticks_and_runs_are_those_that_webserver_and_daemon_know(wiring: Wiring,
 def test_a_sensor_that_fails_is_an_error_that_says_why(wiring: Wiring, monkeypatch: pytest.MonkeyPatch) -> None:
     driven(wiring)
     monkeypatch.setenv("CLICKSTREAM_OBJECT_STORE_URL", "ftp://nowhere")
-    with pytest.raises(TerminalError, match=r"evaluating the sensor 'hours': .*ftp://nowhere"):
+    with pytest.raises(TerminalError, match=r"evaluating the sensor '\w+': .*ftp://nowhere"):
         driven(wiring)

@@ -67,6 +67,8 @@ NAMED: list[s.Statement | q.Query] = [
     s.DeleteLoads("shop", HOUR, ("seen",)),
     s.InsertLoads((row(1), row(2))),
     q.ReadLoads("shop", HOUR, "seen"),
+    q.FindLedgers(),
+    q.ReadLedgers((("shop", "shop"), ("s2", "other")), HOUR, (HOUR, HOUR.plus(1)), ("seen",)),
     q.ReadEventSums("shop", HOUR),
     q.ReadEventTotals("shop", HOUR),
     q.ReadLate(),

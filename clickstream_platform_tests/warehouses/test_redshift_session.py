@@ -187,7 +187,7 @@ def test_a_failed_copy_is_explained_by_its_query(warehouse: RedshiftWarehouse, c
     text = str(caught.value)
     for part in ("shop 2026-11-22T09, pack_0", "object s3://lake/staged/a.parquet", "column 'name' (varchar(512))"):
         assert part in text
-    assert f"value '{'x' * 80}': " in text
+    assert "a value of 80 characters: " in text
     assert "value is longer than its column (code 15001). Nothing was loaded. Stage the hour again" in text
     after = connection.texts[next(n for n, each in enumerate(connection.texts) if each.startswith("COPY")) + 1 :]
     assert after[:2] == ["ROLLBACK", "SELECT pg_last_copy_id()"]
@@ -204,7 +204,7 @@ def test_a_value_of_another_row_is_told_with_its_own_column(
     connection.answer("stl_load_errors", [["s3://lake/b", "n", "int8", "0", "x1", 1207, "Invalid digit"]])
     with warehouse.session("shop") as session, pytest.raises(LoadError) as caught:
         session.execute(PACK)
-    assert "object s3://lake/b, column 'n' (int8), value 'x1': Invalid digit" in str(caught.value)
+    assert "object s3://lake/b, column 'n' (int8), a value of 2 characters: Invalid digit" in str(caught.value)
     assert "s3://lake/a" not in str(caught.value)
 
 
@@ -218,7 +218,7 @@ def test_a_refused_value_is_told_from_the_tables_themselves(
     columns = tuple(replace(each, length=512) if each.name == "note" else each for each in pack.columns)
     packs = tuple(replace(pack, columns=columns) if each is pack else each for each in batch.packs)
     error = str(here.load(replace(batch, packs=packs)).failed[0].error)
-    for part in (f"object s3://{s3_bucket}/", "column 'note'", f"value '{'x' * 80}'", "Stage the hour again"):
+    for part in (f"object s3://{s3_bucket}/", "column 'note'", "a value of 80 characters", "Stage the hour again"):
         assert part in error
     destination = read_destination("test", settings_of(stand_in, database), f"file:{tmp_path}/secret")
     connection = Connector(destination, resolve_secret, iam_login)()
@@ -238,7 +238,7 @@ def test_the_older_table_is_asked_when_the_newer_has_nothing(
     connection.answer("stl_load_errors", [["s3://lake/b", "n", "int8", "0", "x" * 500, 1207, "Invalid digit"]])
     with warehouse.session("shop") as session, pytest.raises(LoadError) as caught:
         session.execute(PACK)
-    assert f"object s3://lake/b, column 'n' (int8), value '{'x' * 80}': Invalid digit" in str(caught.value)
+    assert "object s3://lake/b, column 'n' (int8), a value of 80 characters: Invalid digit" in str(caught.value)
     assert [params for text, params in connection.sent if "load_error" in text] == [[815], [815]]
     assert "SELECT pg_last_copy_id()" not in connection.texts
 

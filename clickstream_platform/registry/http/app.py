@@ -22,7 +22,7 @@ from clickstream_platform.registry.http.routes import ROUTERS
 from clickstream_platform.registry.http.snapshot_cache import SnapshotCache
 from clickstream_platform.registry.operations import Clock
 from clickstream_platform.registry.pages import mount_pages
-from clickstream_platform.registry.ports import ContractProbe, LoadStatistics
+from clickstream_platform.registry.ports import ContractProbe, LoadStatistics, StreamStates
 from clickstream_platform.registry.service import RegistryService
 
 __all__ = ["ApiSettings", "OidcSettings", "create_app"]
@@ -39,11 +39,13 @@ def create_app(
     clock: Clock,
     statistics: LoadStatistics | None = None,
     probe: ContractProbe | None = None,
+    states: StreamStates | None = None,
 ) -> FastAPI:
     """Return the service over a registry, which the caller closes after it.
 
-    Without `statistics` the pages show no figures; without `probe` contracts cannot be tried out or inferred. Raises
-    ConfigurationError for a rate limit or an issuer that cannot be used.
+    Without `statistics` the pages show no figures, without `states` the freshness that the ledger alone tells; without
+    `probe` contracts cannot be tried out or inferred. Raises ConfigurationError for a rate limit or an issuer that
+    cannot be used.
     """
     measures = Measures()
     oidc = None if settings.oidc is None else OidcVerifier(settings.oidc)
@@ -61,7 +63,7 @@ def create_app(
     app.state.under_way, app.state.probing = set(), BoundedSemaphore(MAX_PROBES)
     for router in ROUTERS:
         app.include_router(router)
-    mount_pages(app, registry, settings, statistics, probe, clock)
+    mount_pages(app, registry, settings, statistics, probe, clock, states)
     add_refusals(app)
     # The last one added is the outermost.
     app.add_middleware(AccessMiddleware, authenticator=Authenticator(registry, oidc), limits=limits, measures=measures)

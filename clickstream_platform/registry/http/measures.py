@@ -9,6 +9,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from clickstream_platform.observe import metrics
+from clickstream_platform.observe.log_metrics import register_logs
 
 
 class Measures:
@@ -18,6 +19,7 @@ class Measures:
         """Start at nothing."""
         self._collection = CollectorRegistry()
         ProcessCollector(registry=self._collection)
+        register_logs(self._collection)
         self.requests = metrics.REGISTRY_REQUESTS.counter(self._collection)
         self.durations = metrics.REGISTRY_REQUEST_DURATION.histogram(self._collection, metrics.SECONDS)
         self.bodies = metrics.REGISTRY_REQUEST_BODY.histogram(self._collection, metrics.BYTES)

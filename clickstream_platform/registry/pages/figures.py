@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from clickstream_platform.errors import ClickstreamError
+from clickstream_platform.model.stream_status import StreamState
 from clickstream_platform.registry.entities import Customer, Event
-from clickstream_platform.registry.pages.freshness import Freshness, freshness_of
-from clickstream_platform.registry.ports import EventStatistics, LoadStatistics
+from clickstream_platform.registry.pages.freshness import Freshness, freshness_of, watched_word
+from clickstream_platform.registry.ports import EventStatistics, LoadStatistics, StreamStates
 
 MAX_REMEMBERED_CUSTOMERS = 200
 
@@ -29,6 +30,8 @@ class Figures:
     """None when the warehouse never answered."""
     is_current: bool
     """False when the warehouse did not answer just now."""
+    states: Mapping[str, StreamState] = field(default_factory=dict)
+    """What the watch over all streams said last, by slug."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +41,25 @@ class EventRow:
     event: Event
     freshness: Freshness
     statistics: EventStatistics | None
+    reason: str = ""
+    """Why it is so, where the watch said."""
 
 
 class KnownFigures:
     """Asks for figures and remembers the last ones of the customers looked at most recently."""
 
-    def __init__(self, statistics: LoadStatistics | None) -> None:
-        """Ask `statistics`; None is a registry that was given no warehouse to look into."""
-        self._statistics = statistics
+    def __init__(self, statistics: LoadStatistics | None, states: StreamStates | None = None) -> None:
+        """Ask `statistics`, None without a warehouse to look into, and `states`, None without a watch."""
+        self._statistics, self._states = statistics, states
         self._remembered: OrderedDict[str, Figures] = OrderedDict()
         self._lock = threading.Lock()
 
     def of_customer(self, customer: Customer, now: datetime) -> Figures:
         """Return the figures of now, or else the last ones known, which say that they are not current."""
+        figures = self._of_ledger(customer, now)
+        return figures if self._states is None else replace(figures, states=self._states.of_customer(customer))
+
+    def _of_ledger(self, customer: Customer, now: datetime) -> Figures:
         if self._statistics is None:
             return Figures({}, None, is_current=False)
         try:
@@ -70,8 +79,12 @@ class KnownFigures:
 def event_rows(events: Iterable[Event], figures: Figures, now: datetime) -> list[EventRow]:
     """Return the rows of events; with figures that are not current, the last known ones decide on freshness."""
     is_known = figures.taken_at is not None
-    return [
-        EventRow(event, freshness_of(event, found, now, is_known=is_known), found)
-        for event in events
-        for found in (figures.by_event.get(event.slug),)
-    ]
+    rows = []
+    for event in events:
+        found, state = figures.by_event.get(event.slug), figures.states.get(event.slug)
+        word = watched_word(event, state)
+        if word is not None and state is not None:
+            rows.append(EventRow(event, word, found, state.reason))
+        else:
+            rows.append(EventRow(event, freshness_of(event, found, now, is_known=is_known), found))
+    return rows

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from clickstream_platform.model.hours import ONE_HOUR, Hour
+from clickstream_platform.model.stream_status import StreamState, StreamStatus
 from clickstream_platform.registry.entities import Event, EventState
 from clickstream_platform.registry.ports import EventStatistics
 
@@ -20,6 +21,7 @@ class Freshness(StrEnum):
 
     FRESH = "fresh"
     LATE = "late"
+    BLOCKED = "blocked"
     SILENT = "silent"
     NEVER_SEEN = "never seen"
     NOT_WATCHED = "not watched"
@@ -32,6 +34,7 @@ class Freshness(StrEnum):
 MEANINGS: Mapping[Freshness, str] = {
     Freshness.FRESH: "The newest hour whose deadline has passed is in the table.",
     Freshness.LATE: "Records arrived that are not in the table, nor is the newest hour whose deadline has passed.",
+    Freshness.BLOCKED: "Records arrived and can't be loaded until a person acts.",
     Freshness.SILENT: "All that arrived is in the table, but the newest hour whose deadline has passed had no record.",
     Freshness.NEVER_SEEN: "No record of this event has ever arrived.",
     Freshness.NOT_WATCHED: "The event has no deadline, so nobody is told when it is late.",
@@ -46,6 +49,20 @@ _BY_STATE: Mapping[EventState, Freshness] = {
     EventState.PAUSED: Freshness.PAUSED,
     EventState.REMOVED: Freshness.REMOVED,
 }
+
+
+_BY_STATUS: Mapping[StreamStatus, Freshness] = {
+    StreamStatus.FRESH: Freshness.FRESH,
+    StreamStatus.LATE: Freshness.LATE,
+    StreamStatus.SILENT: Freshness.SILENT,
+    StreamStatus.NEVER_SEEN: Freshness.NEVER_SEEN,
+    StreamStatus.BLOCKED: Freshness.BLOCKED,
+}
+
+
+def watched_word(event: Event, state: StreamState | None) -> Freshness | None:
+    """Return the word of the watch over all streams; None where it says nothing of an event, or need not."""
+    return None if state is None or event.state in _BY_STATE else _BY_STATUS[state.status]
 
 
 def freshness_of(

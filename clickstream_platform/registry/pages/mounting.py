@@ -30,7 +30,7 @@ from clickstream_platform.registry.pages.login_pages import log_in, log_out, sho
 from clickstream_platform.registry.pages.rendering import PACKAGE
 from clickstream_platform.registry.pages.token_pages import TOKEN_ROUTES
 from clickstream_platform.registry.pages.visits import Desk, PageSettings
-from clickstream_platform.registry.ports import ContractProbe, LoadStatistics
+from clickstream_platform.registry.ports import ContractProbe, LoadStatistics, StreamStates
 from clickstream_platform.registry.service import RegistryService
 
 __all__ = ["ROUTES", "PageSettings", "mount_pages"]
@@ -56,9 +56,10 @@ def mount_pages(
     statistics: LoadStatistics | None,
     probe: ContractProbe | None,
     clock: Clock,
+    states: StreamStates | None = None,
 ) -> None:
     """Put the pages below `/admin`; without `statistics` or `probe` they say that these figures are not available."""
-    desk = Desk(registry, settings, KnownFigures(statistics), probe, clock)
+    desk = Desk(registry, settings, KnownFigures(statistics, states), probe, clock)
     mount_data_admin(app, registry, f"{MOUNT_PATH}/data")
     pages = Starlette(routes=_routes(desk), exception_handlers={Exception: _show_broken})
     # Around the whole application, so that the page of an unexpected error has the headers too.

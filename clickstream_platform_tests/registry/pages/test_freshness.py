@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickstream_platform.model.hours import Hour
+from clickstream_platform.model.stream_status import StreamState, StreamStatus
+from clickstream_platform.model.streams import Stream
 from clickstream_platform.registry.entities import Event, EventState
+from clickstream_platform.registry.pages.figures import Figures, event_rows
 from clickstream_platform.registry.pages.freshness import MEANINGS, Freshness, freshness_of, newest_due_hour
 from clickstream_platform.registry.ports import EventStatistics
 
@@ -87,3 +90,26 @@ def test_an_event_turns_late_at_its_deadline_and_not_a_second_before() -> None:
 def test_every_word_is_explained() -> None:
     assert set(MEANINGS) == set(Freshness)
     assert all(text.endswith(".") for text in MEANINGS.values())
+
+
+@pytest.mark.parametrize(
+    ("state", "word"),
+    [
+        (EventState.ACTIVE, Freshness.BLOCKED),
+        (EventState.PAUSED, Freshness.PAUSED),
+        (EventState.REMOVED, Freshness.REMOVED),
+        (EventState.DISCOVERED, Freshness.WAITING),
+    ],
+)
+def test_the_watch_has_the_last_word_on_events_in_use(state: EventState, word: Freshness) -> None:
+    blocked = StreamState(Stream("shop", "sale"), StreamStatus.BLOCKED, None, NOW, None, "the load failed: LoadError")
+    figures = Figures({"sale": loaded("07")}, NOW, is_current=True, states={"sale": blocked})
+    (row,) = event_rows([event("01", "07", state=state)], figures, NOW)
+    assert row.freshness is word
+    assert row.reason == (blocked.reason if word is Freshness.BLOCKED else "")
+
+
+def test_without_a_word_of_the_watch_the_ledger_tells() -> None:
+    figures = Figures({"sale": loaded("07")}, NOW, is_current=True)
+    (row,) = event_rows([event("01", "07")], figures, NOW)
+    assert (row.freshness, row.reason) == (Freshness.FRESH, "")

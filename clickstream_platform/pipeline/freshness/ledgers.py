@@ -1,0 +1,83 @@
+"""Reads the ledgers of all customers: one session per warehouse, many schemas in a statement.
+
+A session for each of a thousand customers would take minutes. Belongs here: that reading, with short limits, so that a
+warehouse that lets one wait is asked again at the next look. Does not: what follows from rows (`watching`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from clickstream_platform.errors import ClickstreamError
+from clickstream_platform.load.port import Session, Warehouse
+from clickstream_platform.load.queries import FindLedgers, ReadLedgers
+from clickstream_platform.pipeline.freshness.ports import LedgerAnswer, LedgerQuestion
+from clickstream_platform.registry.entities import Customer, Destination, Snapshot
+from clickstream_platform.wiring import Wiring, connector_of, redshift_warehouse
+
+LEDGERS_PER_STATEMENT = {"redshift": 50, "duckdb": 10}
+"""Redshift compiles a statement whole, and more branches take longer to plan than several statements; DuckDB reads all
+branches at once, and each takes memory."""
+STATEMENT_TIMEOUT_SECONDS = 30
+FILE_WAIT_SECONDS = 2.0
+"""How long a run that loads may keep the embedded warehouse's file from us."""
+_DUCKDB_MEMORY_MB = 48
+
+
+class WarehouseLedgers:
+    """The ledgers in the warehouses of a wiring."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        """Open what is needed at each reading, and nothing in between."""
+        self._wiring = wiring
+
+    def read(self, snapshot: Snapshot, question: LedgerQuestion) -> Iterator[LedgerAnswer]:
+        """See `ports.LedgerSource`."""
+        destinations = {each.name: each for each in snapshot.destinations}
+        by_destination: dict[str, list[Customer]] = {}
+        for customer in snapshot.customers:
+            if customer.slug in question.customers and customer.destination in destinations:
+                by_destination.setdefault(customer.destination, []).append(customer)
+        for name, customers in by_destination.items():
+            yield from self._read_one(destinations[name], customers, question)
+
+    def _read_one(
+        self, destination: Destination, customers: list[Customer], question: LedgerQuestion
+    ) -> Iterator[LedgerAnswer]:
+        left, size = customers, LEDGERS_PER_STATEMENT[destination.kind]
+        try:
+            # Whose session it is does not matter: the statements name the schemas themselves.
+            schema = destination.schema or customers[0].slug
+            with self._open(destination).session(schema, read_only=True) as session:
+                existing = {found for (found,) in session.fetch(FindLedgers())}
+                while left:
+                    pack, rest = left[:size], left[size:]
+                    answer = _read_pack(session, destination, pack, existing, question)
+                    left = rest
+                    yield answer
+        except ClickstreamError as error:
+            if left:
+                yield LedgerAnswer(destination.name, tuple(each.slug for each in left), error=error)
+
+    def _open(self, destination: Destination) -> Warehouse:
+        if destination.kind == "redshift":
+            connector = connector_of(destination, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS)
+            return redshift_warehouse(connector, self._wiring.objects)
+        from clickstream_platform.warehouses.duckdb import DuckDBWarehouse
+
+        path = Path(destination.settings.get("path") or self._wiring.settings.duckdb)
+        return DuckDBWarehouse(path, memory_mb=_DUCKDB_MEMORY_MB, wait_seconds=FILE_WAIT_SECONDS)
+
+
+def _read_pack(
+    session: Session, destination: Destination, pack: list[Customer], existing: set[str], question: LedgerQuestion
+) -> LedgerAnswer:
+    """Ask for some customers; one whose schema has no ledger was never loaded, which is an answer too."""
+    ledgers = tuple((schema, each.slug) for each in pack if (schema := destination.schema or each.slug) in existing)
+    rows: list[tuple[Any, ...]] = []
+    if ledgers:
+        found = ReadLedgers(ledgers, question.since, question.hours, question.events, question.columns)
+        rows = session.fetch(found)
+    return LedgerAnswer(destination.name, tuple(each.slug for each in pack), rows)

@@ -1,0 +1,1 @@
+"""Tests of `clickstream_platform.observe.alerts`."""

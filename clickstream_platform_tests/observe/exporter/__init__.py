@@ -1,0 +1,1 @@
+"""Tests of the exporter's memory and of what it shows."""

@@ -1,0 +1,1 @@
+"""Logs: lines, redaction, buffer, sending."""
