@@ -24,6 +24,8 @@ from clickstream_platform.registry.reader import RegistryReader
 from clickstream_platform.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from clickstream_platform.batcher.lease_table import SqlLeaseTable
+    from clickstream_platform.gateways.kinesis_reader import KinesisReader
     from clickstream_platform.load.ledger_row import LedgerRow
     from clickstream_platform.load.loader import Loader
     from clickstream_platform.load.port import PartLocator, Warehouse
@@ -173,3 +175,24 @@ def redshift_warehouse(connector: Connector, objects: ObjectStore) -> RedshiftWa
 
     destination = connector.destination
     return RedshiftWarehouse(connector, Manifests(objects), iam_role=destination.iam_role, place=destination.place)
+
+
+def kinesis_reader(settings: Settings, clock: Clock) -> KinesisReader:
+    """Return what reads the shards of the settings' Kinesis stream."""
+    from clickstream_platform.gateways.kinesis_reader import KinesisReader
+
+    return KinesisReader(
+        settings.kinesis_stream,
+        endpoint_url=settings.kinesis_endpoint_url or None,
+        region=settings.kinesis_region or None,
+        clock=clock,
+    )
+
+
+def lease_table(settings: Settings) -> SqlLeaseTable:
+    """Open the table of the batchers' leases, which is made where there is none."""
+    from clickstream_platform.batcher.lease_table import SqlLeaseTable
+
+    if not settings.batcher_leases_url:
+        settings.home.mkdir(parents=True, exist_ok=True)  # of the default's file
+    return SqlLeaseTable(settings.leases, settings.application)

@@ -23,7 +23,6 @@ from clickstream_platform.cli.support import JsonOption, handle_errors, print_js
 if TYPE_CHECKING:
     from clickstream_platform.batcher.config import BatcherConfig
     from clickstream_platform.batcher.instance import Instance
-    from clickstream_platform.batcher.lease_table import SqlLeaseTable
     from clickstream_platform.batcher.shard_worker import Parts
     from clickstream_platform.settings import Settings
 
@@ -73,27 +72,12 @@ def _config(settings: Settings, folder: Path) -> BatcherConfig:
 
 def _parts(settings: Settings, config: BatcherConfig) -> Parts:
     from clickstream_platform.batcher.shard_worker import Parts
-    from clickstream_platform.gateways.kinesis_reader import KinesisReader
     from clickstream_platform.observe.batcher_metrics import BatcherMetrics
-    from clickstream_platform.wiring import open_wiring
+    from clickstream_platform.wiring import kinesis_reader, lease_table, open_wiring
 
     wiring = open_wiring(settings)
-    reader = KinesisReader(
-        config.kinesis_stream,
-        endpoint_url=settings.kinesis_endpoint_url or None,
-        region=settings.kinesis_region or None,
-        clock=wiring.clock,
-    )
-    return Parts(config, reader, open_lease_table(settings), wiring.objects, wiring.clock, BatcherMetrics())
-
-
-def open_lease_table(settings: Settings) -> SqlLeaseTable:
-    """Open the table of leases that the settings name."""
-    from clickstream_platform.batcher.lease_table import SqlLeaseTable
-
-    if not settings.batcher_leases_url:
-        settings.home.mkdir(parents=True, exist_ok=True)  # of the default's file
-    return SqlLeaseTable(settings.leases, settings.application)
+    reader, table = kinesis_reader(settings, wiring.clock), lease_table(settings)
+    return Parts(config, reader, table, wiring.objects, wiring.clock, BatcherMetrics())
 
 
 def _run(instance: Instance) -> None:
@@ -109,7 +93,9 @@ def shards_command(
     as_json: JsonOption = False,
 ) -> None:
     """Show who reads which shard, how far everything is written, and which hours are not sealed."""
-    table = open_lease_table(kinesis_settings(kinesis_stream))
+    from clickstream_platform.wiring import lease_table
+
+    table = lease_table(kinesis_settings(kinesis_stream))
     try:
         leases = table.list_leases()
     finally:

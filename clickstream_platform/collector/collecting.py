@@ -74,16 +74,21 @@ class Collecting:
             except RejectedRecordError as error:
                 if holder is None:  # nobody's: there is no customer to keep it for
                     raise self._unknown_key("the request names no write key") from error
-                await self._quarantine(raw, Arrival(holder.customer, arrival_at), holder, error)
-                raise RefusedRequestError(400, error.reason, f"{error.detail}; the body is in quarantine") from error
+                raise await self._quarantined(raw, Arrival(holder.customer, arrival_at), holder, error) from error
             if holder is None:
                 holder = self.holder_of(key_of_body(body.fields, body.items))
             opened.belongs_to(holder.customer)
             if len(body.items) > self._options.max_items:
                 raise RefusedRequestError(413, "too_large", f"a request has {self._options.max_items} items at most")
             self._limit(holder, len(body.items))
-            arrival = Arrival(holder.customer, arrival_at, client, kind, body.fields)
-            judged = await self._judge(body, arrival, len(data))
+            try:
+                arrival = Arrival(holder.customer, arrival_at, client, kind, body.fields)
+            except RejectedRecordError as error:  # of what the batch says for all of its items
+                raise await self._quarantined(raw, Arrival(holder.customer, arrival_at), holder, error) from error
+            added = arrival.shared_bytes * len(body.items)
+            if added > self._options.max_shared_bytes:
+                raise RefusedRequestError(413, "too_large", "the batch's own context is too long for so many items")
+            judged = await self._judge(body, arrival, len(data) + added)
             await self._delivery.deliver(holder.customer, judged.events)
             return self._answer(len(body.items), judged)
 
@@ -101,12 +106,15 @@ class Collecting:
             return await asyncio.to_thread(judge_items, body.items, arrival, self._options.max_event_bytes)
         return judge_items(body.items, arrival, self._options.max_event_bytes)
 
-    async def _quarantine(self, raw: bytes, arrival: Arrival, holder: KeyHolder, error: RejectedRecordError) -> None:
-        """Keep a body that can't be taken apart; its SDK won't send it again."""
+    async def _quarantined(
+        self, raw: bytes, arrival: Arrival, holder: KeyHolder, error: RejectedRecordError
+    ) -> RefusedRequestError:
+        """Keep a body that can't be taken apart, for its SDK won't send it again; return what it is answered."""
         self._limit(holder, 1)
         await self._delivery.deliver(holder.customer, list(reject(raw, 1, arrival, error)))
         self._metrics.items.labels("rejected").inc()
         self._metrics.rejected.labels(str(RejectReason(error.reason))).inc()
+        return RefusedRequestError(400, error.reason, f"{error.detail}; the body is in quarantine")
 
     def _limit(self, holder: KeyHolder, items: int) -> None:
         wait = self._limits.take(holder.customer, items, holder.events_per_second)

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from clickstream_platform.errors import RejectedRecordError
 from clickstream_platform.model.records import RejectReason
 
+SHARED_MEMBERS = ("context", "integrations")
+"""What a batch says once for all items that don't say it themselves."""
 MAX_SKIPPED_TOKENS = 200_000
 """Brackets and strings of items that can't be read; a body with more of them is refused as a whole."""
 
@@ -31,6 +33,7 @@ class Body(NamedTuple):
     """A request's body: its members other than `batch`, and its items as sent."""
 
     fields: dict[str, Any]
+    """Of a batch, SHARED_MEMBERS that are objects are the bytes as sent."""
     items: list[bytes]
 
 
@@ -91,9 +94,13 @@ class _Cutter:
             at = self._expect(":", self._after_space(at))
             if key == "batch" and text[at] == "[":
                 at = self._read_items(at, body.items)
+            elif key in SHARED_MEMBERS and text[at] == "{":
+                # It belongs to every item: one that can't be read is a fault of the whole body.
+                end = _scan(text, at)[1]
+                body.fields[key] = text[at:end].encode("utf-8", "surrogateescape")
+                at = end
             else:
-                start = at
-                at, body.fields[key] = self._read_value(start)
+                at, body.fields[key] = self._read_value(at)
             at = self._after_space(at)
             if text[at] == "}":
                 return body, at + 1

@@ -108,8 +108,13 @@ def test_compressed_bodies(collector: Collector, sink: MemorySink) -> None:
         (b"\xff\xfe", RejectReason.NOT_JSON),
         (b"[]", RejectReason.NOT_JSON),
         (b'{"batch":{}}', RejectReason.NOT_AN_OBJECT),
-        (gzip.compress(b"x" * 99)[:-9], RejectReason.GZIP_TRUNCATED),
-        (gzip.compress(b"x" * 99)[:15] + b"\xff\xff\xff\xff\xff", RejectReason.GZIP_CORRUPT),
+        (b'{"context":{"a" "b"},"batch":[{"type":"page"}]}', RejectReason.NOT_JSON),
+        (
+            b'{"context":' + b'{"a":' * 700 + b"NaN" + b"}" * 700 + b',"batch":[{"type":"page"}]}',
+            RejectReason.NESTED_TOO_DEEPLY,
+        ),
+        (gzip.compress(b"x" * 99, mtime=0)[:-9], RejectReason.GZIP_TRUNCATED),
+        (gzip.compress(b"x" * 99, mtime=0)[:15] + b"\xff\xff\xff\xff\xff", RejectReason.GZIP_CORRUPT),
     ],
 )
 def test_a_body_that_cant_be_taken_apart_is_kept_as_it_was(
@@ -121,6 +126,15 @@ def test_a_body_that_cant_be_taken_apart_is_kept_as_it_was(
     marker = DamageMarker.from_line(event.line)
     assert marker is not None
     assert (event.event, marker.reason, marker.rest) == ("_unidentified", reason, body)
+
+
+def test_a_batch_does_not_grow_without_bounds_by_what_it_says_for_all(collector: Collector, sink: MemorySink) -> None:
+    context = {"context": {"a": "x" * 900_000}}
+    few, many = ([{"type": "page"}] * number for number in (30, 40))
+    assert collector.post("/v1/batch", {**context, "batch": few}).status_code == 200
+    answer = collector.post("/v1/batch", {**context, "batch": many})
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert len(sink.events) == 30
 
 
 def test_a_bad_item_never_costs_the_good_ones(collector: Collector, sink: MemorySink) -> None:
