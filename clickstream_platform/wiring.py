@@ -18,7 +18,6 @@ from clickstream_platform.gateways.object_store import ObjectStore
 from clickstream_platform.gateways.part_files import PartFiles
 from clickstream_platform.gateways.stores import open_object_store
 from clickstream_platform.model.hours import Hour
-from clickstream_platform.registry import RegistryService, open_registry
 from clickstream_platform.registry.entities import Customer, Destination
 from clickstream_platform.registry.reader import RegistryReader
 from clickstream_platform.settings import Settings, load_settings
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from clickstream_platform.load.ledger_row import LedgerRow
     from clickstream_platform.load.loader import Loader
     from clickstream_platform.load.port import PartLocator, Warehouse
+    from clickstream_platform.registry import RegistryService
     from clickstream_platform.transform.transformer import Transformer
     from clickstream_platform.warehouses.redshift import RedshiftWarehouse
     from clickstream_platform.warehouses.redshift_connection import Connector
@@ -83,6 +83,9 @@ class Wiring:
     @cached_property
     def registry_service(self) -> RegistryService:
         """The registry itself, on its database: for whoever changes what people decide."""
+        # Imported only here: SQLAlchemy takes a third of a second, which whoever asks the API need not wait for.
+        from clickstream_platform.registry import open_registry
+
         return open_registry(self.settings.registry, self.clock)
 
     @cached_property

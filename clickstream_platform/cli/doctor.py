@@ -61,9 +61,10 @@ def _findings(customer: str | None, *, with_dagster: bool) -> Iterator[Finding]:
         return
     with wiring.open_wiring(settings) as opened:
         yield from examine(opened, customer)
-    if with_dagster:
-        from clickstream_platform.defs.doctor import check_dagster
+        if with_dagster:
+            from clickstream_platform.defs.doctor import check_dagster, check_names
 
-        own = settings.home.absolute() / DAGSTER_FOLDER
-        named = read_environment("DAGSTER_HOME")
-        yield from check_dagster(Path(named) if named else own)
+            own = settings.home.absolute() / DAGSTER_FOLDER
+            named = read_environment("DAGSTER_HOME")
+            yield from check_dagster(Path(named) if named else own)
+            yield check_names(lambda: opened.registry.snapshot())  # noqa: PLW0108 (opening it may fail, too)
