@@ -69,6 +69,7 @@ def _config(settings: Settings, folder: Path) -> BatcherConfig:
         grace_seconds=settings.batcher_grace_seconds,
         memory_bytes=settings.batcher_memory_mb * MEGABYTE,
         failover_seconds=settings.batcher_failover_seconds,
+        max_leases=settings.batcher_max_leases,
     )
 
 
