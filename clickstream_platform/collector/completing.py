@@ -138,7 +138,7 @@ def _plan_times(record: Mapping[str, Any], sent: Any, arrival: Arrival, changes:
         text = corrected(happened, _moment(sent) if type(sent) is str else None, arrival.received_at)
         if text is not None or time is None:
             changes["timestamp"] = _json(text or source)
-    if original is None:
+    if original is None and is_text(source):
         changes["originalTimestamp"] = _json(source)
 
 
@@ -153,17 +153,32 @@ def _plan_client_ip(record: Mapping[str, Any], arrival: Arrival, changes: _Chang
         changes[_IP] = ip
 
 
+_MAX_TIME_CHARACTERS = 64
 # Stands among the changes for the member `ip` of the item's own context.
 _IP = "context.ip"
 
 
-@lru_cache(maxsize=256)
+def is_text(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _moment(text: str) -> datetime | None:
+    # A long text is none, and must not be kept.
+    return _short_moment(text) if len(text) <= _MAX_TIME_CHARACTERS else None
+
+
+@lru_cache(maxsize=256)
+def _short_moment(text: str) -> datetime | None:
     return parse_timestamp(text)
 
 
 def _json(text: str) -> bytes:
-    """Return a time, which has no characters that JSON could not hold, as JSON."""
+    """Return a text without halves of surrogate pairs as JSON."""
     return orjson.dumps(text)
 
 
@@ -202,6 +217,8 @@ def _member(name: str) -> re.Pattern[bytes]:
     return re.compile(rb'"%s"\s*:\s*("(?:[^"\\]|\\.)*+"|null)(\s*,)?' % name.encode(), re.DOTALL)
 
 
+# As names may be written: such a member is not found by its name, but one of the same name further in may be.
+_ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
 _CONTEXT = re.compile(rb'"context"\s*:\s*\{\s*(\})?')
 
 
@@ -210,7 +227,7 @@ def _splice(data: bytes, record: dict[str, Any], changes: _Changes) -> bytes | N
     data = data.strip(b" \t\r\n")
     if data[:1] != b"{" or not record or ("messageId" in changes and record.get("messageId") is not None):
         return None
-    if MENDED_KEY in record:
+    if MENDED_KEY in record or (b"\\u00" in data and _ESCAPED_LETTER.search(data) is not None):
         return None
     added = []
     for name, value in changes.items():

@@ -19,6 +19,9 @@ from clickstream_platform.errors import RejectedRecordError
 from clickstream_platform.model.mended_values import MendedValue
 from clickstream_platform.model.records import DiscardReason, RejectReason
 
+MAX_NOTES_BYTES = 1_000_000
+"""Of all notes of an item together: with more of them its line would be too long in any case."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -70,7 +73,7 @@ def write_tree(tree: Members) -> tuple[bytes, list[MendedValue]]:
         writer.write(tree, ())
     except RecursionError as error:
         raise RejectedRecordError(RejectReason.NESTED_TOO_DEEPLY) from error
-    return "".join(writer.parts).encode(), list(dict.fromkeys(writer.notes))
+    return "".join(writer.parts).encode(), list(writer.notes)
 
 
 def as_sent(value: Any) -> str:  # noqa: ANN401 - any value of a tree
@@ -92,7 +95,18 @@ class _Writer:
 
     def __init__(self) -> None:
         self.parts: list[str] = []
-        self.notes: list[MendedValue] = []
+        self.notes: dict[MendedValue, None] = {}  # each once, in their order
+        self._room = MAX_NOTES_BYTES
+
+    def _note(self, path: tuple[str, ...], value: str, reason: DiscardReason) -> None:
+        """Keep a note; each has the whole path to its value, so that a short item could have gigabytes of them."""
+        note = MendedValue(path, value, reason)
+        if note in self.notes:
+            return
+        self._room -= len(value) + sum(map(len, path)) + 3 * len(path)
+        if self._room < 0:
+            raise RejectedRecordError(RejectReason.TOO_LARGE, "too much of it, each with its path, can't be kept")
+        self.notes[note] = None
 
     def write(self, value: Any, path: tuple[str, ...], *, in_array: bool = False) -> None:  # noqa: ANN401
         kind = type(value)
@@ -107,10 +121,10 @@ class _Writer:
             self.parts.append("]" if value else "[]")
         elif kind is _NotANumber:
             self.parts.append("null")
-            self.notes.append(MendedValue(path, value, DiscardReason.NOT_A_NUMBER))
+            self._note(path, value, DiscardReason.NOT_A_NUMBER)
         elif kind is str and _SURROGATE.search(value) is not None:
             self.parts.append("null")
-            self.notes.append(MendedValue(path, as_sent(value), DiscardReason.LONE_SURROGATE))
+            self._note(path, as_sent(value), DiscardReason.LONE_SURROGATE)
         else:
             self.parts.append(as_sent(value))
 
@@ -120,7 +134,7 @@ class _Writer:
             if _SURROGATE.search(key) is not None:  # no column could have that name
                 place = path if in_array else (*path, key.encode("utf-8", "replace").decode())
                 text = as_sent(Members([(key, value)]))
-                self.notes.append(MendedValue(place, text, DiscardReason.LONE_SURROGATE))
+                self._note(place, text, DiscardReason.LONE_SURROGATE)
                 continue
             self.parts.append(f"{separator}{encode_basestring(key)}:")
             self.write(value, path if in_array else (*path, key), in_array=in_array)
