@@ -159,6 +159,9 @@ class Settings(BaseSettings):
     batcher_memory_mb: Annotated[
         int, Field(ge=1, description="Memory for the lines of one shard, in MB; more goes to disk.")
     ] = 64
+    batcher_max_leases: Annotated[
+        int, Field(ge=1, le=1000, description="Shards that one batcher reads at most; more need more batchers.")
+    ] = 64
     batcher_window_hours: Annotated[
         int, Field(ge=1, description="A messageId that comes again within so many hours is a duplicate.")
     ] = 24

@@ -18,15 +18,17 @@ from clickstream_platform.gateways.object_store import ObjectStore
 from clickstream_platform.gateways.part_files import PartFiles
 from clickstream_platform.gateways.stores import open_object_store
 from clickstream_platform.model.hours import Hour
-from clickstream_platform.registry import RegistryService, open_registry
 from clickstream_platform.registry.entities import Customer, Destination
 from clickstream_platform.registry.reader import RegistryReader
 from clickstream_platform.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from clickstream_platform.batcher.lease_table import SqlLeaseTable
+    from clickstream_platform.gateways.kinesis_reader import KinesisReader
     from clickstream_platform.load.ledger_row import LedgerRow
     from clickstream_platform.load.loader import Loader
     from clickstream_platform.load.port import PartLocator, Warehouse
+    from clickstream_platform.registry import RegistryService
     from clickstream_platform.transform.transformer import Transformer
     from clickstream_platform.warehouses.redshift import RedshiftWarehouse
     from clickstream_platform.warehouses.redshift_connection import Connector
@@ -81,6 +83,9 @@ class Wiring:
     @cached_property
     def registry_service(self) -> RegistryService:
         """The registry itself, on its database: for whoever changes what people decide."""
+        # Imported only here: SQLAlchemy takes a third of a second, which whoever asks the API need not wait for.
+        from clickstream_platform.registry import open_registry
+
         return open_registry(self.settings.registry, self.clock)
 
     @cached_property
@@ -173,3 +178,24 @@ def redshift_warehouse(connector: Connector, objects: ObjectStore) -> RedshiftWa
 
     destination = connector.destination
     return RedshiftWarehouse(connector, Manifests(objects), iam_role=destination.iam_role, place=destination.place)
+
+
+def kinesis_reader(settings: Settings, clock: Clock) -> KinesisReader:
+    """Return what reads the shards of the settings' Kinesis stream."""
+    from clickstream_platform.gateways.kinesis_reader import KinesisReader
+
+    return KinesisReader(
+        settings.kinesis_stream,
+        endpoint_url=settings.kinesis_endpoint_url or None,
+        region=settings.kinesis_region or None,
+        clock=clock,
+    )
+
+
+def lease_table(settings: Settings) -> SqlLeaseTable:
+    """Open the table of the batchers' leases, which is made where there is none."""
+    from clickstream_platform.batcher.lease_table import SqlLeaseTable
+
+    if not settings.batcher_leases_url:
+        settings.home.mkdir(parents=True, exist_ok=True)  # of the default's file
+    return SqlLeaseTable(settings.leases, settings.application)

@@ -52,6 +52,11 @@ class Batch:
         """The bytes of all lines so far."""
         return self._spool.size_bytes
 
+    @property
+    def objects(self) -> int:
+        """The number of objects so far."""
+        return self._spool.count
+
     def add(self, records: Sequence[ShardRecord]) -> None:
         """Take the next records."""
         taken: list[tuple[ShardRecord, list[KinesisEvent]]] = []

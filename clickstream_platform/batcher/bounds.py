@@ -16,17 +16,20 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class BatchBounds:
-    """A batch ends at the first of: bytes of its lines, records, seconds since its first record was read."""
+    """A batch ends at the first of: bytes of its lines, records, seconds since its first record was read, objects.
+
+    Objects cost memory however small they are: without a bound, a flood of event names would take all of it.
+    """
 
     max_bytes: int = 512 * MEGABYTE
     max_records: int = 2_000_000
     max_age_seconds: float = 300.0
+    max_objects: int = 20_000
 
-    def is_due(self, size_bytes: int, records: int, age_seconds: float) -> bool:
+    def is_due(self, size_bytes: int, records: int, age_seconds: float, objects: int = 0) -> bool:
         """Return whether a batch that holds so much ends now; an empty one never does."""
-        return records > 0 and (
-            size_bytes >= self.max_bytes or records >= self.max_records or age_seconds >= self.max_age_seconds
-        )
+        is_large = size_bytes >= self.max_bytes or records >= self.max_records or objects >= self.max_objects
+        return records > 0 and (is_large or age_seconds >= self.max_age_seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clickstream_platform.batcher.mapped_files import map_file
 from clickstream_platform.errors import InvalidNameError
 
 ID_BYTES = 16
@@ -62,7 +63,7 @@ class IdArray:
         with path.open("wb") as target:
             target.write(ids.high.tobytes())
             target.write(ids.low.tobytes())
-        data: Any = np.memmap(path, dtype="<u8", mode="r")
+        data = map_file(path)
         return cls(data[: len(ids)], data[len(ids) :])
 
     def contains(self, queries: IdQueries) -> NDArray[np.bool_]:

@@ -33,7 +33,7 @@ from clickstream_platform.model.hours import Hour
 CLEAN_SECONDS = 3_600.0
 RETRY_SECONDS, MAX_RETRY_SECONDS = 0.5, 30.0
 STUCK_SECONDS = 900.0
-"""A step on a shard, at most one batch written to the object store, takes no longer; nor do retries of one call."""
+"""A step on a shard takes no longer, nor does a group of a batch's objects, nor do retries of one call."""
 _log = logging.getLogger(__name__)
 
 
@@ -60,14 +60,19 @@ class Instance:
         self._watch = LeaseWatch(parts.config.failover_seconds, monotonic)
         self._held: dict[str, _Held] = {}
         self._common_watermark_ms: int | None = None
+        self._written_until_ms = to_ms(parts.clock.now())  # as far as is known; before anything is, nothing is behind
+        parts.metrics.behind.set_function(self._behind_seconds)  # asked for, so that it grows while nobody can tell
+        self._keeper: threading.Thread | None = None
         self._next_clean = 0.0
         self._tried_at, self._ticked_at = monotonic(), -float("inf")
         self._wake = threading.Event()
+        self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; then write what is gathered and give all leases back."""
-        keeper = threading.Thread(target=self._keep_house, args=(stop,), name="housekeeping", daemon=True)
-        keeper.start()
+        self._stop = stop
+        self._keeper = threading.Thread(target=self._keep_house, args=(stop,), name="housekeeping", daemon=True)
+        self._keeper.start()
         pause = self._parts.config.failover_seconds / 4
         while not stop.is_set():
             if self._guarded("coordination", self.tick):
@@ -86,6 +91,8 @@ class Instance:
         silent = now - self._tried_at
         if silent > STUCK_SECONDS:
             return f"no round for {silent:.0f} s"
+        if self._keeper is not None and not self._keeper.is_alive() and not self._stop.is_set():
+            return "housekeeping ended"
         stuck = [each for each in list(self._held.values()) if now - each.stepped_at > STUCK_SECONDS]
         return ", ".join(f"{each.worker.lease.shard_id}: no step for {now - each.stepped_at:.0f} s" for each in stuck)
 
@@ -96,14 +103,19 @@ class Instance:
 
     def tick(self) -> None:
         """Do one round: renew, take, and see what the others have reached. Never waits for Kinesis or the objects."""
+        started = self._monotonic()
         for shard_id in list(self._held):
-            self._renew(shard_id)
+            self._drop_ended(shard_id)
+        for shard_id in self._renew(list(self._held)):
+            self._lose(shard_id)
         leases = self._parts.table.list_leases()
         self._common_watermark_ms = common_watermark_ms(leases)
         # Ours without a worker: it was lost while the table did not answer, and nobody else took it.
         orphans = {lease.shard_id for lease in leases if lease.owner == self._owner}
         free = (self._watch.observe(leases) | orphans) - set(self._held)
         for lease in choose_leases(leases, free, self._owner, self._parts.config.max_leases):
+            if self._monotonic() - started >= self._parts.config.failover_seconds / 4:
+                break  # those that are held have to be renewed first; the rest is taken in the next round
             self._take(lease)
         self._tell(leases)
 
@@ -142,37 +154,38 @@ class Instance:
             for each in held:
                 if each.thread is not None:
                     each.thread.join(self._parts.config.failover_seconds / 4 / len(held))
-            for shard_id, each in self._held.items():
-                if each.thread is not None and each.thread.is_alive():
-                    self._renew_quietly(shard_id)
+            working = [key for key, each in self._held.items() if each.thread is not None and each.thread.is_alive()]
+            try:
+                self._renew(working)  # who lost one finds out by itself
+            except RetryableError as error:
+                _log.warning("renewing is tried again: %s", error)
         for shard_id in list(self._held):
             self._drop(shard_id, is_released=True)
 
-    def _renew_quietly(self, shard_id: str) -> None:
-        held = self._held[shard_id]
+    def _renew(self, shard_ids: list[str]) -> list[str]:
+        """Renew these leases; return the shards of those that are another's by now."""
         asked = self._monotonic()
-        try:
-            if self._parts.table.renew(held.worker.lease):
-                held.renewed_at = asked
-        except RetryableError as error:
-            _log.warning("renewing is tried again: %s", error)
+        renewed = self._parts.table.renew([self._held[shard_id].worker.lease for shard_id in shard_ids])
+        for shard_id in renewed:
+            self._held[shard_id].renewed_at = asked
+        return [shard_id for shard_id in shard_ids if shard_id not in renewed]
 
-    def _renew(self, shard_id: str) -> None:
+    def _lose(self, shard_id: str) -> None:
+        self._held[shard_id].is_lost = True
+        self._parts.metrics.lost.inc()
+        _log.info("another instance took %s", shard_id)
+        self._drop(shard_id, is_released=False)
+
+    def _drop_ended(self, shard_id: str) -> None:
+        """Give a lease back whose work is over, or whose thread ended."""
         held = self._held[shard_id]
-        asked = self._monotonic()
         is_over = held.worker.lease.is_finished and not held.worker.lease.unsealed
         is_dead = held.thread is not None and not held.thread.is_alive()
+        if is_dead and not is_over and not held.is_lost:
+            self._parts.metrics.failures.labels("died").inc()
+            _log.error("the worker of %s died; its lease is given back", shard_id)
         if is_over or is_dead:
-            if is_dead and not is_over and not held.is_lost:
-                _log.error("the worker of %s died; its lease is given back", shard_id)
             self._drop(shard_id, is_released=True)
-        elif self._parts.table.renew(held.worker.lease):
-            held.renewed_at = asked
-        else:
-            held.is_lost = True
-            self._parts.metrics.lost.inc()
-            _log.info("another instance took %s", shard_id)
-            self._drop(shard_id, is_released=False)
 
     def _take(self, lease: Lease) -> None:
         asked = self._monotonic()
@@ -195,6 +208,7 @@ class Instance:
             self._parts.table.release(held.worker.lease)
 
     def _is_ours(self, held: _Held) -> bool:
+        held.stepped_at = self._monotonic()  # only its own thread asks
         return not held.is_lost and self._monotonic() < held.renewed_at + self._parts.config.failover_seconds
 
     def _work(self, held: _Held) -> None:
@@ -263,7 +277,10 @@ class Instance:
         working = [lease for lease in leases if has_work(lease, by_shard)]
         metrics.unowned.set(sum(lease.owner is None for lease in working))
         if self._common_watermark_ms is not None:
-            metrics.behind.set((to_ms(self._parts.clock.now()) - self._common_watermark_ms) / 1_000)
+            self._written_until_ms = self._common_watermark_ms
+
+    def _behind_seconds(self) -> float:
+        return (to_ms(self._parts.clock.now()) - self._written_until_ms) / 1_000
 
     def _clean(self, listed: set[str], common_ms: int) -> None:
         """Remove notes that nobody can need any more, and leases of shards that Kinesis forgot."""

@@ -23,6 +23,11 @@ from clickstream_platform.batcher.leases import Lease, LeaseLostError, LeaseTabl
 from clickstream_platform.model.hours import Hour
 
 BUSY_TIMEOUT_SECONDS = 30.0
+CONNECT_SECONDS = 10
+# A machine that stops between an update and its commit leaves a locked row, for which all others would wait until
+# PostgreSQL finds out that it is gone (by default after two hours): nobody waits so long, and the server ends it.
+_LIMITS = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '15s'; "
+_LIMITS += "SET LOCAL idle_in_transaction_session_timeout = '15s'"
 _metadata = sa.MetaData()
 _leases = sa.Table(
     "batcher_leases",
@@ -90,17 +95,27 @@ class SqlLeaseTable:
             row = connection.execute(sa.select(_leases).where(*self._key(lease))).mappings().one()
             return _lease(row)
 
-    def renew(self, lease: Lease) -> bool:
-        """See `LeaseTable.renew`."""
+    def renew(self, leases: Iterable[Lease]) -> set[str]:
+        """See `LeaseTable.renew`.
+
+        One statement for all: while many threads are busy each question waits long for Python's interpreter lock, and
+        one for each lease takes longer than leases last.
+        """
+        ours = [(lease.shard_id, lease.owner, lease.fence) for lease in leases]
+        if not ours:
+            return set()
+        columns = sa.tuple_(_leases.c.shard_id, _leases.c.owner, _leases.c.fence)
+        update = sa.update(_leases).where(_leases.c.application == self._application, columns.in_(ours))
+        counted = update.values(counter=_leases.c.counter + 1).returning(_leases.c.shard_id)
         with self._errors(), self._engine.begin() as connection:
-            return bool(connection.execute(self._owned(lease).values(counter=_leases.c.counter + 1)).rowcount)
+            return set(connection.execute(counted).scalars())
 
     def release(self, lease: Lease) -> None:
         """See `LeaseTable.release`."""
         with self._errors(), self._engine.begin() as connection:
             connection.execute(self._owned(lease).values(owner=None))
 
-    def change(self, before: Lease, after: Lease, children: Iterable[ShardInfo] = ()) -> Lease:
+    def change(self, before: Lease, after: Lease, shards: Iterable[ShardInfo] = ()) -> Lease:
         """See `LeaseTable.change`."""
         with self._errors(), self._engine.begin() as connection:
             if not connection.execute(self._owned(before).values(_owners_values(after))).rowcount:
@@ -110,7 +125,7 @@ class SqlLeaseTable:
                     cause="another instance has the lease",
                     remedy="It goes on there; nothing is lost.",
                 )
-            new = list(children)
+            new = list(shards)
             if new and after.sealed_through is not None:
                 # Children are open in the hour in which their parent was closed.
                 self._insert(connection, new, after.sealed_through.plus(-1))
@@ -207,12 +222,25 @@ def _lease(row: sa.RowMapping) -> Lease:
 
 def _engine(url: str) -> sa.Engine:
     parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        engine = sa.create_engine(parsed, pool_pre_ping=True, connect_args=_network_limits(parsed))
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(_LIMITS))
+        return engine
     if parsed.get_backend_name() != "sqlite":
         return sa.create_engine(parsed, pool_pre_ping=True)
     engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _network_limits(url: sa.URL) -> dict[str, int]:
+    """Return libpq's options that notice a server that is gone without a word; the URL's own ones count more."""
+    if url.get_driver_name() not in {"psycopg2", "psycopg"}:
+        return {}
+    seconds = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+    limits = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": 20_000, **seconds}
+    return {name: value for name, value in limits.items() if name not in url.query}
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's connection has no type

@@ -72,16 +72,16 @@ class LeaseTable(Protocol):
         """Make `owner` the owner, unless the lease changed since it was read; then return None."""
         ...
 
-    def renew(self, lease: Lease) -> bool:
-        """Count up; return False when the lease is another's."""
+    def renew(self, leases: Iterable[Lease]) -> set[str]:
+        """Count up all leases of one owner at once; return the shards of those that are still the owner's."""
         ...
 
     def release(self, lease: Lease) -> None:
         """Leave the lease without an owner, if it is still ours."""
         ...
 
-    def change(self, before: Lease, after: Lease, children: Iterable[ShardInfo] = ()) -> Lease:
-        """Write what the owner may change, and leases of children, at once; raises LeaseLostError."""
+    def change(self, before: Lease, after: Lease, shards: Iterable[ShardInfo] = ()) -> Lease:
+        """Write what the owner may change, and leases for shards that have none, at once; raises LeaseLostError."""
         ...
 
     def remove(self, lease: Lease) -> None:

@@ -15,7 +15,7 @@ from clickstream_platform.model.hours import Hour
 
 SEQUENCE_DIGITS = 56  # what Kinesis gives today; shorter ones are padded, so that keys sort by them
 HASH_DIGITS = 8
-FIRST_HOUR, LAST_HOUR = 0, 70_389_527  # those of 1970-01-01T00 and 9999-12-31T23
+FIRST_HOUR, LAST_HOUR = 0, 70_389_526  # of 1970-01-01T00 and 9999-12-31T22, the last one whose end is a datetime
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _APPLICATION = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 

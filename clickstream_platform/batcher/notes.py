@@ -14,13 +14,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from clickstream_platform.batcher.names import notes_key, notes_prefix
-from clickstream_platform.batcher.ports import BatchStore
+from clickstream_platform.batcher.ports import BatchStore, StoredObject
 from clickstream_platform.errors import InvalidNameError
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.manifests import ObjectRef
 from clickstream_platform.model.streams import Stream
 
 OBJECTS, IDS = "objects.json", "ids"
+GROUP_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +66,41 @@ class Notes:
     def read_ids(self, shard: str, complete: int, since_ms: int) -> Iterator[bytes]:
         """Yield the stored ids of a shard's complete batches that were written since a moment (ms since 1970)."""
         since = _EPOCH + timedelta(milliseconds=max(since_ms, 0))
-        keys = [
-            item.key
+        found = [
+            item
             for item in self._store.list_objects(notes_prefix(self._application, shard))
-            if item.key.endswith(f".{IDS}") and _number(item.key) <= complete and item.modified >= since
+            if item.key.endswith(f".{IDS}") and 0 < _number(item.key) <= complete and item.modified >= since
         ]
-        return (data for _, data in self._store.get_many(keys))
+        for group in _groups(found):
+            for _, data in self._store.get_many(item.key for item in group):
+                yield data
 
     def remove(self, shard: str, before_ms: int, needed: Iterable[int]) -> int:
         """Delete the notes of batches written before a moment, but those with a number that is needed; count them."""
         before, kept, removed = _EPOCH + timedelta(milliseconds=max(before_ms, 0)), set(needed), 0
         for item in self._store.list_objects(notes_prefix(self._application, shard)):
-            if item.modified < before and _number(item.key) not in kept:
+            if item.modified < before and _number(item.key) not in {0, *kept}:
                 self._store.delete(item.key)
                 removed += 1
         return removed
+
+
+def _groups(items: Iterable[StoredObject]) -> Iterator[list[StoredObject]]:
+    """Yield the objects in groups of GROUP_BYTES or one object: a store may hold a whole group in memory."""
+    group: list[StoredObject] = []
+    for item in items:
+        if group and sum(each.size for each in group) + item.size > GROUP_BYTES:
+            yield group
+            group = []
+        group.append(item)
+    if group:
+        yield group
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _number(key: str) -> int:
-    return int(key.rpartition("/")[2].partition(".")[0])
+    """Return the number of a note's batch; 0 for what somebody else put there."""
+    number = key.rpartition("/")[2].partition(".")[0]
+    return int(number) if number.isdecimal() else 0

@@ -38,8 +38,8 @@ class StoredObject(Protocol):
 class BatchStore(Protocol):
     """Where raw objects, seals and the batcher's own notes are kept."""
 
-    def put(self, key: str, data: bytes) -> StoredObject:
-        """Write an object at once."""
+    def put(self, key: str, data: bytes, *, if_absent: bool = False) -> StoredObject:
+        """Write an object at once; with if_absent raise ObjectChangedError when another is there."""
         ...
 
     def put_file(self, key: str, path: Path) -> StoredObject:

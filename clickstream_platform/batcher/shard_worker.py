@@ -99,8 +99,8 @@ class ShardWorker:
         records, rest = (read.records, ()) if plan is None else _split(read.records, plan.end)
         self._take(records)
         self._read_until_ms = self._until_ms(read, rest)
-        if plan is not None and not (rest or read.is_end or read.behind_ms == 0 or self._last_sequence() == plan.end):
-            return 0.0
+        if plan is not None and not (rest or read.is_end or self._has_planned(plan, read)):
+            return 0.0 if read.behind_ms else self._parts.config.poll_seconds
         self._rest = replace(read, records=rest) if rest else None
         if self._batch is not None and (plan is not None or read.is_end or self._is_due()):
             self.complete()
@@ -133,7 +133,10 @@ class ShardWorker:
         self._check_ours()
         number = self.lease.batches + 1
         application = self._parts.config.application
-        written = list(write_objects(self._parts.store, application, self.shard, spool.objects()))
+        written = []
+        for item in write_objects(self._parts.store, application, self.shard, spool.objects()):
+            written.append(item)
+            self._check_ours()  # thousands of objects take minutes, and tell meanwhile that this thread is alive
         self._check_ours()
         self._notes.write(self.shard, number, written, seen.stored(batch.last_arrived_ms))
         self._change(
@@ -232,7 +235,8 @@ class ShardWorker:
         if batch is None:
             return False
         events = batch.counts.records + batch.counts.duplicates + batch.counts.strays
-        return is_hour_over or config.batch.is_due(batch.size_bytes, events, (now_ms - self._began_ms) / 1_000)
+        age_seconds = (now_ms - self._began_ms) / 1_000
+        return is_hour_over or config.batch.is_due(batch.size_bytes, events, age_seconds, batch.objects)
 
     def _settle(self, read: ShardRead) -> None:
         """Everything read is written: finish a closed shard, or tell that an idle one has nothing up to now."""
@@ -243,8 +247,8 @@ class ShardWorker:
             self._change(replace(self.lease, watermark_ms=mark))
 
     def _finish(self, closed_ms: int) -> None:
+        # All shards and not only the children: a child's other parent may be new as well, and has to be read before it.
         shards = self._parts.reader.list_shards()
-        children = [shard for shard in shards if self.lease.shard_id in shard.parents]
         closing = hour_of_number(closed_ms // HOUR_MS)
         first = (self.lease.sealed_through or closing).plus(1)
         empty: dict[Hour, tuple[int, ...]] = dict.fromkeys(hour_range(first, closing), ())
@@ -255,7 +259,7 @@ class ShardWorker:
             sealed_through=closing,
             unsealed={**empty, **self.lease.unsealed},
         )
-        self.lease = self._parts.table.change(self.lease, after, children)
+        self.lease = self._parts.table.change(self.lease, after, shards)
 
     def _change(self, after: Lease) -> None:
         self.lease = self._parts.table.change(self.lease, after)
@@ -268,6 +272,10 @@ class ShardWorker:
         if read.behind_ms == 0 and not rest:
             return read.asked_ms
         return self._batch.last_arrived_ms if self._batch is not None else 0
+
+    def _has_planned(self, plan: BatchPlan, read: ShardRead) -> bool:
+        # Where a batch has begun, its end is still to come, whatever Kinesis says: it forgets the oldest records first.
+        return self._last_sequence() == plan.end or (self._batch is None and read.behind_ms == 0)
 
     def _last_sequence(self) -> int | None:
         return self._batch.last_sequence if self._batch is not None else None

@@ -69,6 +69,11 @@ class Spool:
         self._file_bytes = 0
         self.size_bytes = self.records = 0
 
+    @property
+    def count(self) -> int:
+        """The number of objects, complete or not."""
+        return len(self._full) + len(self._growing)
+
     def close(self) -> None:
         """Delete the spill file."""
         self._file.close()
@@ -107,15 +112,17 @@ class Spool:
             self._spill()
 
     def objects(self) -> Iterator[SpooledObject]:
-        """Yield all objects, in an order that depends on the lines alone."""
+        """Yield all objects, in an order that depends on the lines alone. They take no memory once they are dropped."""
         for item in (*self._full, *self._growing.values()):
-            if item.lines or item.line_places:
-                self._end_member(item)
             yield SpooledObject(item.target, item.first, item.last, item.records, self._body(item))
 
-    def _end_member(self, item: _Growing) -> None:
+    def _member(self, item: _Growing) -> bytes:
         text = b"\n".join((*item.lines, b"")) if item.lines else b""
         member: bytes = igzip.compress(b"".join((*map(self._read, item.line_places), text)), GZIP_LEVEL, mtime=0)
+        return member
+
+    def _end_member(self, item: _Growing) -> None:
+        member = self._member(item)
         self._held_bytes -= item.held_bytes
         item.held_bytes += len(member) - sum(len(line) + 1 + _LINE_OVERHEAD_BYTES for line in item.lines)
         self._held_bytes += item.held_bytes
@@ -135,13 +142,19 @@ class Spool:
             item.members = [self._write(each) if isinstance(each, bytes) else each for each in item.members]
 
     def _body(self, item: _Growing) -> bytes | Path:
-        sizes = (len(each) if isinstance(each, bytes) else each[1] for each in item.members)
-        pieces = (each if isinstance(each, bytes) else self._read(each) for each in item.members)
+        # The last member is not kept: those of thousands of streams together are far more than fits into memory.
+        members = [*item.members, self._member(item)] if item.lines or item.line_places else item.members
+        sizes = (len(each) if isinstance(each, bytes) else each[1] for each in members)
+        pieces = (each if isinstance(each, bytes) else self._read(each) for each in members)
         if sum(sizes) <= _LARGE_BYTES:
             return b"".join(pieces)
         descriptor, name = tempfile.mkstemp(dir=self._folder, prefix="object-")
-        with os.fdopen(descriptor, "wb") as target:
-            target.writelines(pieces)
+        try:
+            with os.fdopen(descriptor, "wb") as target:
+                target.writelines(pieces)
+        except OSError:
+            Path(name).unlink()  # of a disk that is full, all that is left would be gone
+            raise
         return Path(name)
 
     def _write(self, data: bytes) -> _Place:

@@ -51,6 +51,15 @@ def _key(application: str, shard: str, item: SpooledObject) -> str:
 
 
 def _write_group(store: BatchStore, group: list[tuple[str, SpooledObject]]) -> Iterator[WrittenObject]:
+    try:
+        yield from _put_and_verify(store, group)
+    finally:  # they are made anew for each attempt
+        for _, item in group:
+            if isinstance(item.body, Path):
+                item.body.unlink(missing_ok=True)
+
+
+def _put_and_verify(store: BatchStore, group: list[tuple[str, SpooledObject]]) -> Iterator[WrittenObject]:
     small = [(key, item.body) for key, item in group if isinstance(item.body, bytes)]
     sizes = {key: len(body) for key, body in small}
     put = {info.key: info for info in store.put_many(small)} if small else {}
@@ -58,7 +67,6 @@ def _write_group(store: BatchStore, group: list[tuple[str, SpooledObject]]) -> I
         if isinstance(item.body, Path):
             sizes[key] = item.body.stat().st_size
             put[key] = store.put_file(key, item.body)
-            item.body.unlink()
     held = store.head_many([key for key, _ in group]) if group else ()
     for (key, item), info in zip(group, held, strict=True):
         _check(key, put[key], info, sizes[key])

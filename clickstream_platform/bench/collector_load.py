@@ -1,10 +1,12 @@
 """How many events a second the collector makes durable, and how long its answers take.
 
     python -m clickstream_platform.bench.collector_load [--seconds 10] [--kinesis ENDPOINT STREAM]
+    python -m clickstream_platform.bench.collector_load --minutes 10 [--rate 1000] [--kinesis ENDPOINT STREAM]
 
 The collector runs in a process of its own, as in production; this process is its clients: connections that send batches
 one after another. Without `--kinesis` the sink takes everything and keeps nothing, so that the collector itself is
 measured; with it, the server's own ceiling (PutRecords of the same data without a collector) is printed beside it.
+With `--minutes` the load is a steady one, and each minute's answers and memory are printed (`collector_minutes`).
 
 Belongs here: the load and the figures. Does not: the comparison with dlt (`measure`).
 """
@@ -20,7 +22,8 @@ import socket
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +31,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from clickstream_platform.bench.collector_minutes import Minutes, send_steadily
 from clickstream_platform.collector.options import DeliveryOptions, HttpOptions, SpoolOptions
 from clickstream_platform.collector.ports import KeyHolder, RecordSink, SinkRecord
 from clickstream_platform.collector.running import run_collector
@@ -36,6 +40,7 @@ from clickstream_platform.gateways.kinesis_producer import KinesisProducer
 
 BATCH_EVENTS = 20
 CONNECTIONS = 32
+FIRST_STEADY = 50_000_000  # ids of batches of the steady load begin here; those of the first second are others
 _ID_PLACE = "@@@@@@@@"
 
 
@@ -102,15 +107,19 @@ async def _client(port: int, number: int, request: bytes, until: float, waits: l
     sent = number
     while time.perf_counter() < until:
         started = time.perf_counter()
-        writer.write(request.replace(_ID_PLACE.encode(), b"%08d" % sent))
-        head = await reader.readuntil(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise SystemExit(f"the collector answered {head[:60]!r}")
-        length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
-        await reader.readexactly(length)
+        await _send(reader, writer, request, sent)
         waits.append(time.perf_counter() - started)
         sent += CONNECTIONS
     writer.close()
+
+
+async def _send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes, number: int) -> None:
+    writer.write(request.replace(_ID_PLACE.encode(), b"%08d" % number))
+    head = await reader.readuntil(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise SystemExit(f"the collector answered {head[:60]!r}")
+    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+    await reader.readexactly(length)
 
 
 async def _load(port: int, seconds: float) -> tuple[list[float], float]:
@@ -135,21 +144,28 @@ def _collect(listener: socket.socket, kinesis: tuple[str, str] | None, folder: s
     )
 
 
-def measure(seconds: float, kinesis: tuple[str, str] | None = None) -> Figures:
-    """Run the collector under full load for so long, and return what came of it."""
+@contextmanager
+def _collecting(kinesis: tuple[str, str] | None) -> Iterator[tuple[int, int]]:
+    """Run a collector in a process of its own; give its port and process id."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     with tempfile.TemporaryDirectory() as folder:
         process = multiprocessing.get_context("fork").Process(target=_collect, args=(listener, kinesis, folder))
         process.start()
         try:
-            asyncio.run(_load(listener.getsockname()[1], 1.0))  # until everything is loaded and connected
-            before = _cpu_seconds(process.pid)
-            waits, elapsed = asyncio.run(_load(listener.getsockname()[1], seconds))
-            used, memory_mb = _cpu_seconds(process.pid) - before, _memory_mb(process.pid)
+            yield listener.getsockname()[1], process.pid or 0
         finally:
             process.terminate()
             process.join()
             listener.close()
+
+
+def measure(seconds: float, kinesis: tuple[str, str] | None = None) -> Figures:
+    """Run the collector under full load for so long, and return what came of it."""
+    with _collecting(kinesis) as (port, pid):
+        asyncio.run(_load(port, 1.0))  # until everything is loaded and connected
+        before = _cpu_seconds(pid)
+        waits, elapsed = asyncio.run(_load(port, seconds))
+        used, memory_mb = _cpu_seconds(pid) - before, _memory_mb(pid)
     events = len(waits) * BATCH_EVENTS
     cuts = statistics.quantiles(waits, n=100)
     return Figures(
@@ -160,6 +176,23 @@ def measure(seconds: float, kinesis: tuple[str, str] | None = None) -> Figures:
         cpu_seconds_per_1000_events=used / events * 1000,
         memory_mb=memory_mb,
     )
+
+
+def measure_minutes(minutes: float, rate: float, kinesis: tuple[str, str] | None = None) -> Minutes:
+    """Send so many events a second for so many minutes, and return what came of it."""
+    request = request_bytes()
+    with _collecting(kinesis) as (port, pid):
+        asyncio.run(_load(port, 1.0))
+        return asyncio.run(
+            send_steadily(
+                port,
+                minutes,
+                rate / BATCH_EVENTS,
+                CONNECTIONS,
+                lambda reader, writer, number: _send(reader, writer, request, FIRST_STEADY + number),
+                lambda: _memory_mb(pid),
+            )
+        )
 
 
 def ceiling(seconds: float, kinesis: tuple[str, str]) -> float:
@@ -184,12 +217,12 @@ def ceiling(seconds: float, kinesis: tuple[str, str]) -> float:
     return asyncio.run(run())
 
 
-def _cpu_seconds(pid: int | None) -> float:
+def _cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100
 
 
-def _memory_mb(pid: int | None) -> float:
+def _memory_mb(pid: int) -> float:
     line = next(x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
 
@@ -198,10 +231,16 @@ def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description="Load on the collector.")
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--minutes", type=float, default=0.0, help="Steady load for so long, instead of full load.")
+    parser.add_argument("--rate", type=float, default=1_000.0, help="Events a second of the steady load.")
     parser.add_argument("--kinesis", nargs=2, metavar=("ENDPOINT", "STREAM"))
     options = parser.parse_args()
-    runs: list[tuple[str, Figures]] = [("sink that keeps nothing", measure(options.seconds))]
     kinesis = (options.kinesis[0], options.kinesis[1]) if options.kinesis else None
+    if options.minutes:
+        found = measure_minutes(options.minutes, options.rate, kinesis)
+        Console().print(found.table(options.rate, BATCH_EVENTS))
+        return
+    runs: list[tuple[str, Figures]] = [("sink that keeps nothing", measure(options.seconds))]
     if kinesis is not None:
         runs.append(("Kinesis server", measure(options.seconds, kinesis)))
     table = Table("sink", "events/s", "median ms", "p99 ms", "worst ms", "CPU s/1,000 events", "memory MB")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import uuid
@@ -23,11 +24,11 @@ from clickstream_platform.cli.support import JsonOption, handle_errors, print_js
 if TYPE_CHECKING:
     from clickstream_platform.batcher.config import BatcherConfig
     from clickstream_platform.batcher.instance import Instance
-    from clickstream_platform.batcher.lease_table import SqlLeaseTable
     from clickstream_platform.batcher.shard_worker import Parts
     from clickstream_platform.settings import Settings
 
 _logger = logging.getLogger(__name__)
+SWITCH_SECONDS = 0.0005
 
 
 @handle_errors
@@ -72,35 +73,23 @@ def _config(settings: Settings, folder: Path) -> BatcherConfig:
         grace_seconds=settings.batcher_grace_seconds,
         memory_bytes=settings.batcher_memory_mb * MEGABYTE,
         failover_seconds=settings.batcher_failover_seconds,
+        max_leases=settings.batcher_max_leases,
     )
 
 
 def _parts(settings: Settings, config: BatcherConfig) -> Parts:
     from clickstream_platform.batcher.shard_worker import Parts
-    from clickstream_platform.gateways.kinesis_reader import KinesisReader
     from clickstream_platform.observe.batcher_metrics import BatcherMetrics
-    from clickstream_platform.wiring import open_wiring
+    from clickstream_platform.wiring import kinesis_reader, lease_table, open_wiring
 
     wiring = open_wiring(settings)
-    reader = KinesisReader(
-        config.kinesis_stream,
-        endpoint_url=settings.kinesis_endpoint_url or None,
-        region=settings.kinesis_region or None,
-        clock=wiring.clock,
-    )
-    return Parts(config, reader, open_lease_table(settings), wiring.objects, wiring.clock, BatcherMetrics())
-
-
-def open_lease_table(settings: Settings) -> SqlLeaseTable:
-    """Open the table of leases that the settings name."""
-    from clickstream_platform.batcher.lease_table import SqlLeaseTable
-
-    if not settings.batcher_leases_url:
-        settings.home.mkdir(parents=True, exist_ok=True)  # of the default's file
-    return SqlLeaseTable(settings.leases, settings.application)
+    reader, table = kinesis_reader(settings, wiring.clock), lease_table(settings)
+    return Parts(config, reader, table, wiring.objects, wiring.clock, BatcherMetrics())
 
 
 def _run(instance: Instance) -> None:
+    # With the default of 5 ms, 60 shards that catch up keep the thread that renews leases from running for seconds.
+    sys.setswitchinterval(SWITCH_SECONDS)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -113,7 +102,9 @@ def shards_command(
     as_json: JsonOption = False,
 ) -> None:
     """Show who reads which shard, how far everything is written, and which hours are not sealed."""
-    table = open_lease_table(kinesis_settings(kinesis_stream))
+    from clickstream_platform.wiring import lease_table
+
+    table = lease_table(kinesis_settings(kinesis_stream))
     try:
         leases = table.list_leases()
     finally:

@@ -1,4 +1,4 @@
-"""`clickstream dev`: the registry, Dagster's webserver and its daemon on the same data as the other commands.
+"""`clickstream dev`: the whole platform on the same data as the other commands.
 
 Belongs here: which processes there are and what each is told. Does not: starting and stopping them (`dev_processes`),
 and the tokens that they show each other (`dev_tokens`).
@@ -28,11 +28,16 @@ BIN = Path(sys.executable).parent
 def dev_command(
     port: Annotated[int, typer.Option(help="Port of Dagster's web interface.")] = 3000,
     registry_port: Annotated[int, typer.Option(help="Port of the registry's API and page.")] = 8400,
+    collector_port: Annotated[int, typer.Option(help="Port of the collector, where a Kinesis stream is set.")] = 8080,
+    batcher_port: Annotated[int, typer.Option(help="Port of the batcher's health and metrics.")] = 9465,
     host: Annotated[
         str, typer.Option(help="Address to listen on; Dagster's interface asks for no password.")
     ] = "127.0.0.1",
 ) -> None:
-    """Start the registry, Dagster's webserver and its daemon here, with sensors on; stop with Ctrl-C."""
+    """Start the registry, Dagster's webserver and its daemon here, with sensors on; stop with Ctrl-C.
+
+    With CLICKSTREAM_KINESIS_STREAM set, a collector and a batcher too.
+    """
     from clickstream_platform.cli.dev_processes import Processes
     from clickstream_platform.settings import load_settings
 
@@ -40,6 +45,8 @@ def dev_command(
     console, code = Console(stderr=True, highlight=False), 0  # unless something else than a signal ends it
     with Processes() as processes:
         registry = _start_registry(processes, settings, console, host, registry_port)
+        if settings.kinesis_stream:
+            _start_front(processes, settings, console, host, (collector_port, batcher_port))
         _start_dagster(processes, settings, registry, host, port)
         message = f"Dagster on http://{host}:{port}, data in {settings.home}. Stop with Ctrl-C."
         console.print(message, soft_wrap=True)
@@ -65,6 +72,19 @@ def _start_registry(processes: Processes, settings: Settings, console: Console, 
         "CLICKSTREAM_REGISTRY_API_URL": address,
         "CLICKSTREAM_REGISTRY_TOKEN_REFERENCE": f"file:{tokens.loader}",
     }
+
+
+def _start_front(processes: Processes, settings: Settings, console: Console, host: str, ports: tuple[int, int]) -> None:
+    """Start a collector and a batcher; until there is a write key the collector tells everybody to come again."""
+    from clickstream_platform.settings import child_environment
+
+    environment = child_environment(settings)
+    for name, port in zip(("collector", "batcher"), ports, strict=True):
+        command = [str(BIN / "clickstream"), name, "--host", host, "--port", str(port)]
+        processes.start(f"the {name}", command, PROJECT, environment)
+        processes.wait_for(f"the {name}", f"http://{host}:{port}/healthz")
+    where = f"http://{host}:{ports[0]}/v1, for the Kinesis stream {settings.kinesis_stream}"
+    console.print(f"The collector takes events on {where}.", soft_wrap=True)
 
 
 def _start_dagster(processes: Processes, settings: Settings, registry: dict[str, str], host: str, port: int) -> None:

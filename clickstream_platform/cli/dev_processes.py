@@ -3,24 +3,27 @@
 Belongs here: starting, waiting and stopping. Does not: which processes there are (`dev`).
 
 Each process leads a group of its own, so that its children end with it: Dagster's processes leave theirs behind when
-only the first of them is told to end. A terminal's Ctrl-C reaches this process only, which tells the groups.
+only the first of them is told to end. A terminal's Ctrl-C reaches this process only, which tells the groups; when this
+process is killed, the watcher (`dev_watcher`) tells them.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
+import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
+from clickstream_platform.cli import dev_watcher
+from clickstream_platform.cli.dev_watcher import DONE, STOP_SECONDS, end_groups
 from clickstream_platform.errors import TerminalError
 
 READY_SECONDS = 60.0
-STOP_SECONDS = 20.0
 _PAUSE_SECONDS = 0.2
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -33,8 +36,12 @@ class Processes:
         self._started: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def __enter__(self) -> Self:
-        """Turn the signals that end a process into KeyboardInterrupt."""
+        """Turn the signals that end a process into KeyboardInterrupt, and start the watcher."""
         self._handlers = {number: signal.signal(number, _interrupt) for number in _ENDING}
+        # A session of its own: Ctrl-C must not reach it. Isolated: modules beside it must not hide those of Python.
+        self._watcher = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-I", dev_watcher.__file__], stdin=subprocess.PIPE, bufsize=0, start_new_session=True
+        )
         return self
 
     def __exit__(
@@ -42,10 +49,12 @@ class Processes:
     ) -> bool:
         """End all processes; a second signal ends them at once."""
         try:
-            self._stop(signal.SIGINT)
+            self._end(signal.SIGINT)
         except KeyboardInterrupt:
-            self._stop(signal.SIGKILL)
+            self._end(signal.SIGKILL)
         finally:
+            self._tell_watcher(DONE)
+            self._watcher.communicate()
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
         return kind is KeyboardInterrupt
@@ -56,6 +65,7 @@ class Processes:
             command, cwd=folder, env=environment, start_new_session=True
         )
         self._started.append((name, process))
+        self._tell_watcher(process.pid)
 
     def wait_for(self, name: str, url: str) -> None:
         """Wait until a process that was started answers; raise TerminalError when it ends or takes too long."""
@@ -77,30 +87,24 @@ class Processes:
                     return code
             time.sleep(_PAUSE_SECONDS)
 
-    def _stop(self, first: signal.Signals) -> None:
-        """Tell the groups to end, the last one first; whoever has not ended after some time is killed."""
-        waiting = [process for _, process in reversed(self._started)]
-        for number in (first, signal.SIGKILL):
-            for process in waiting:
-                _tell(process, number)
-            deadline = time.monotonic() + STOP_SECONDS
-            while waiting and time.monotonic() < deadline:
-                waiting = [process for process in waiting if _tell(process, 0)]
-                time.sleep(_PAUSE_SECONDS if waiting else 0)
+    def _end(self, first: signal.Signals) -> None:
+        """End the groups, the last one first."""
+        groups = [process.pid for _, process in reversed(self._started)]
+        end_groups(groups, first, seconds=STOP_SECONDS, reap=self._reap)
+
+    def _reap(self) -> None:
+        for _, process in self._started:
+            process.poll()
+
+    def _tell_watcher(self, line: object) -> None:
+        """Write to the watcher, a line at once: it never reads a part of a number."""
+        if self._watcher.stdin is not None:
+            with suppress(BrokenPipeError):  # somebody killed it; then nobody watches
+                self._watcher.stdin.write(f"{line}\n".encode())
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _tell(process: subprocess.Popen[bytes], number: int) -> bool:
-    """Send a signal (0: none) to a process's group; False when the group is empty."""
-    process.poll()  # or a process that has ended would stay in its group
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _answers(url: str) -> bool:

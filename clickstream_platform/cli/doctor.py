@@ -68,10 +68,11 @@ def _findings(customer: str | None, *, with_dagster: bool) -> Iterator[Finding]:
         slugs = [] if _is_registry_away(found) else [each.slug for each in opened.registry.snapshot().customers]
         if slugs:
             yield from _streams(opened, customer, home if with_dagster else None, slugs)
-    if with_dagster:
-        from clickstream_platform.defs.doctor import check_dagster
+        if with_dagster:
+            from clickstream_platform.defs.doctor import check_dagster, check_names
 
-        yield from check_dagster(home, slugs, settings.dagster_webserver_url)
+            yield from check_dagster(home, slugs, settings.dagster_webserver_url)
+            yield check_names(lambda: opened.registry.snapshot())  # noqa: PLW0108 (opening it may fail, too)
 
 
 def _is_registry_away(findings: list[Finding]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -10,7 +10,11 @@ from rich.console import Console
 from clickstream_platform.cli.support import JsonOption, handle_errors, print_json, print_table
 from clickstream_platform.model.hours import Hour
 
+if TYPE_CHECKING:
+    from clickstream_platform.pipeline.reports import StreamReport
+
 RUN_ID = "command-line"
+STREAM_COLUMNS = ("event", "status", "raw", "loaded", "duplicates", "rejected", "discarded", "note")
 
 
 @handle_errors
@@ -28,18 +32,18 @@ def load_command(
     order = Order(customer, Hour.parse(hour), tuple(event) if event else None)
     with open_pipeline() as pipeline:
         report = pipeline.customer_hours.process(order, RUN_ID, lambda text: console.print(text, highlight=False))
-    columns = ("event", "status", "raw", "loaded", "duplicates", "rejected", "discarded", "note")
-    rows = []
-    for stream in report.streams:
-        counts = stream.counts
-        numbers = (
-            (counts.raw, counts.rows, counts.duplicates, counts.rejected, counts.discarded) if counts else (None,) * 5
-        )
-        note = str(stream.error) if stream.error is not None else stream.reason
-        rows.append((stream.event, stream.status.value, *numbers, note))
+    rows = [stream_cells(stream) for stream in report.streams]
     if as_json:
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        print_json([dict(zip(STREAM_COLUMNS, row, strict=True)) for row in rows])
     else:
-        print_table(columns, rows, title=f"{customer} {hour}")
+        print_table(STREAM_COLUMNS, rows, title=f"{customer} {hour}")
     if report.failed:
         raise typer.Exit(code=1)
+
+
+def stream_cells(stream: StreamReport) -> tuple[object, ...]:
+    """Return the cells of what became of one stream-hour, in the order of STREAM_COLUMNS."""
+    counts = stream.counts
+    numbers = (counts.raw, counts.rows, counts.duplicates, counts.rejected, counts.discarded) if counts else (None,) * 5
+    note = str(stream.error) if stream.error is not None else stream.reason
+    return stream.event, stream.status.value, *numbers, note

@@ -9,14 +9,14 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -39,6 +39,7 @@ TRACKING_PATHS: dict[str, str | None] = {
 }
 _ALLOWED_ORIGINS = ".*"  # a write key is public by nature, and nothing here depends on cookies
 _PREFLIGHT_SECONDS = 7200
+_INTERNAL = "The request failed; repeat it."  # what happened is in the log only
 # Code of an answer -> which limit it met, in the metrics.
 _REFUSED_LIMITS = {"starting": "keys", "overloaded": "requests", "rate_limited": "rate"}
 _logger = logging.getLogger(__name__)
@@ -63,7 +64,11 @@ def make_app(
         finally:
             await delivery.close()
 
-    paths = [Route(path, routes.tracking(path, kind), methods=["POST"]) for path, kind in TRACKING_PATHS.items()]
+    paths = [
+        Route(path + end, routes.tracking(path, kind), methods=["POST"])
+        for path, kind in TRACKING_PATHS.items()
+        for end in ("", "/")  # some clients add one; a redirect would lose their keys and bodies
+    ]
     return Starlette(
         routes=[
             *paths,
@@ -107,7 +112,11 @@ class _Routes:
 
         async def endpoint(request: Request) -> Response:
             started = time.perf_counter()
-            answer = await self._answer(request, kind)
+            try:
+                answer = await self._answer(request, kind)
+            except Exception:  # here and not further out, so that it is counted and a browser may read it
+                _logger.exception("Request to %s failed", path)
+                answer = refused(500, "internal", _INTERNAL)
             self._metrics.requests.labels(path, answer.status_code).inc()
             duration.observe(time.perf_counter() - started)
             return answer
@@ -127,8 +136,10 @@ class _Routes:
 
     async def sdk_metrics(self, request: Request) -> Response:
         """Take the metrics that SDKs send about themselves; nobody's events, so nothing is kept."""
-        async for _ in request.stream():
-            await asyncio.sleep(0)
+        with suppress(TimeoutError, ClientDisconnect):
+            async with asyncio.timeout(self._options.body_seconds):
+                async for _ in request.stream():
+                    await asyncio.sleep(0)
         return Response(OK, media_type="application/json")
 
     async def source_config(self, request: Request) -> Response:
@@ -173,10 +184,15 @@ class _Routes:
 async def _http_error(_: Request, error: Exception) -> Response:
     """Answer an unknown path or method in the form of every other error."""
     assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
-    return refused(error.status_code, error.detail.lower().replace(" ", "_"), error.detail)
+    answer = refused(error.status_code, error.detail.lower().replace(" ", "_"), error.detail)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def _failure(request: Request, error: Exception) -> Response:
-    """Answer what nobody expected so that the SDK repeats it; what happened is in the log only."""
-    _logger.error("Request to %s failed: %r", request.url.path, error, exc_info=error)
-    return refused(500, "internal", "The request failed; repeat it.")
+    """Answer what nobody expected so that the SDK repeats it."""
+    path = str(request.scope["path"])
+    for value in request.path_params.values():  # a write key
+        path = path.replace(str(value), "…")
+    _logger.error("Request to %s failed: %r", path, error, exc_info=error)
+    return refused(500, "internal", _INTERNAL)

@@ -7,6 +7,8 @@ are on Kinesis or in the spool. Belongs here: that order. Does not: routes (`app
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +23,7 @@ from clickstream_platform.collector.proxies import TrustedProxies
 from clickstream_platform.collector.rate_limits import RateLimits
 from clickstream_platform.collector.reading import Body, read_batch, read_single
 from clickstream_platform.collector.requests import (
+    NOBODY,
     OpenRequests,
     RefusedRequestError,
     decompress,
@@ -35,8 +38,11 @@ from clickstream_platform.model.records import RejectReason
 from clickstream_platform.observe.collector_metrics import CollectorMetrics
 from clickstream_platform.observe.tracing import Span, Thinning, is_tracing, record
 
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
 _NOT_READY_SECONDS = 5
-_SLOW_BYTES = 500_000  # a longer body is judged in a thread, so that others are answered meanwhile
+# A longer body is read and judged in a thread, so that others are answered meanwhile; few at once, for their memory.
+_SLOW_BYTES, _SLOW_AT_ONCE = 500_000, 2
 
 
 class Collecting:
@@ -52,6 +58,7 @@ class Collecting:
         metrics.open_requests.set_function(lambda: self._open.requests)
         self._limits = RateLimits(options.events_per_second, options.burst_seconds)
         self._thinning = Thinning()
+        self._slow = asyncio.Semaphore(_SLOW_AT_ONCE)
         self._proxies = TrustedProxies(options.trusted_proxies)
 
     async def collect(self, request: Request, kind: str | None) -> Response:
@@ -62,6 +69,9 @@ class Collecting:
         with self._open.open() as opened:
             key = key_of_request(request)
             holder = self.holder_of(key) if key is not None else None
+            opened.belongs_to(NOBODY if holder is None else holder.customer)
+            if holder is not None:
+                self._limit(holder, 0)  # reading costs more than anything that follows
             raw = await read_body(request, self._options, opened)
             arrival_at = self._clock.now()
             arrival_at = arrival_at.replace(microsecond=arrival_at.microsecond // 1000 * 1000)
@@ -71,22 +81,31 @@ class Collecting:
             try:
                 data = decompress(raw, request.headers.get("content-encoding", ""), self._options)
                 self._metrics.request_body.observe(len(data))
-                body = read_batch(data) if kind is None else read_single(data)
+                opened.add(max(0, len(data) - len(raw)))
+                body = await self._in_turn(len(data), self._read, data, kind)
             except RefusedRequestError:
                 raise
             except RejectedRecordError as error:
                 if holder is None:  # nobody's: there is no customer to keep it for
                     raise self._unknown_key("the request names no write key") from error
-                await self._quarantine(raw, Arrival(holder.customer, arrival_at), holder, error)
-                raise RefusedRequestError(400, error.reason, f"{error.detail}; the body is in quarantine") from error
+                raise await self._quarantined(raw, Arrival(holder.customer, arrival_at), holder, error) from error
             if holder is None:
                 holder = self.holder_of(key_of_body(body.fields, body.items))
             opened.belongs_to(holder.customer)
             if len(body.items) > self._options.max_items:
                 raise RefusedRequestError(413, "too_large", f"a request has {self._options.max_items} items at most")
             self._limit(holder, len(body.items))
-            arrival = Arrival(holder.customer, arrival_at, client, kind, body.fields)
-            judged = await self._judge(body, arrival, len(data))
+            try:
+                arrival = Arrival(holder.customer, arrival_at, client, kind, body.fields)
+            except RejectedRecordError as error:  # of what the batch says for all of its items
+                raise await self._quarantined(raw, Arrival(holder.customer, arrival_at), holder, error) from error
+            added = arrival.shared_bytes * len(body.items)
+            if added > self._options.max_shared_bytes:
+                raise RefusedRequestError(413, "too_large", "the batch's own context is too long for so many items")
+            opened.add(added)
+            judged = await self._in_turn(
+                len(data) + added, judge_items, body.items, arrival, self._options.max_event_bytes
+            )
             await self._delivery.deliver(holder.customer, judged.events)
             self._trace(arrival, len(body.items), len(judged.rejected))
             return self._answer(len(body.items), judged)
@@ -100,17 +119,27 @@ class Collecting:
             raise self._unknown_key("the request names no write key" if key is None else "no such write key")
         return holder
 
-    async def _judge(self, body: Body, arrival: Arrival, size: int) -> Judged:
-        if size > _SLOW_BYTES:
-            return await asyncio.to_thread(judge_items, body.items, arrival, self._options.max_event_bytes)
-        return judge_items(body.items, arrival, self._options.max_event_bytes)
+    def _read(self, data: bytes, kind: str | None) -> Body:
+        return read_batch(data, self._options.max_items) if kind is None else read_single(data)
 
-    async def _quarantine(self, raw: bytes, arrival: Arrival, holder: KeyHolder, error: RejectedRecordError) -> None:
-        """Keep a body that can't be taken apart; its SDK won't send it again."""
+    async def _in_turn(
+        self, size: int, work: Callable[_Given, _Result], *given: _Given.args, **named: _Given.kwargs
+    ) -> _Result:
+        """Do what takes long for so many bytes."""
+        if size <= _SLOW_BYTES:
+            return work(*given, **named)
+        async with self._slow:
+            return await asyncio.to_thread(work, *given, **named)
+
+    async def _quarantined(
+        self, raw: bytes, arrival: Arrival, holder: KeyHolder, error: RejectedRecordError
+    ) -> RefusedRequestError:
+        """Keep a body that can't be taken apart, for its SDK won't send it again; return what it is answered."""
         self._limit(holder, 1)
         await self._delivery.deliver(holder.customer, list(reject(raw, 1, arrival, error)))
         self._metrics.items.labels("rejected").inc()
         self._metrics.rejected.labels(str(RejectReason(error.reason))).inc()
+        return RefusedRequestError(400, error.reason, f"{error.detail}; the body is in quarantine")
 
     def _trace(self, arrival: Arrival, items: int, rejected: int) -> None:
         """Record a few of the requests of each customer-hour, from their arrival until they are durable."""

@@ -2,8 +2,9 @@
 
 Added are `receivedAt`; `messageId` when there is no usable one; `type` when the path alone told it; `sentAt`,
 `context` and `integrations` of the batch where the item has none; `timestamp` by the collector's clock, with the sent
-one as `originalTimestamp`; `context.ip` when the sender named none. `writeKey` is left out. Every other byte stays as
-it was sent, but for line breaks between values, so that the raw line says what the sender said, digit by digit.
+one as `originalTimestamp`; `context.ip` when the sender named none. `writeKey` is left out, and a `_discarded` of the
+sender's own gets another name: it is the platform's word for what it replaced. Every other byte stays as it was sent,
+but for line breaks between values, so that the raw line says what the sender said, digit by digit.
 
 Members are spliced into the bytes where that is certain to hit the right place; else the item is taken apart and
 written again (`mending`). Belongs here: the rules of what is added, and both ways. Does not: rejecting (`judging`).
@@ -11,26 +12,31 @@ written again (`mending`). Belongs here: the rules of what is added, and both wa
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
-from clickstream_platform.collector.mending import Members, Note, RawNumber, read_tree, write_tree
+from clickstream_platform.collector.mending import Members, RawNumber, as_sent, read_tree, write_tree
+from clickstream_platform.collector.reading import SHARED_MEMBERS
 from clickstream_platform.collector.skew import corrected, in_milliseconds, written
-from clickstream_platform.model.records import MAX_MESSAGE_ID_BYTES
+from clickstream_platform.model.mended_values import MENDED_KEY, SENT_KEY, MendedValue, write_mended
+from clickstream_platform.model.records import MAX_MESSAGE_ID_BYTES, DiscardReason
 from clickstream_platform.model.timestamps import parse_timestamp
 
-NOTES_KEY = "_discarded"
-"""Member of a raw line that tells which of its values became null: `[{"path":[…],"value":"NaN","reason":…}]`."""
-
 _Changes = dict[str, bytes | None]
+
+
+class SharedMember(NamedTuple):
+    """A member of a batch as its items get it: one line of strict JSON, and what became null in it."""
+
+    json: bytes
+    notes: tuple[MendedValue, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Arrival:
     kind: str | None = None
     """The record type that the path names; None for batches."""
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """The members of a batch other than its items."""
+    """The members of a batch other than its items, as `reading` gives them."""
 
     def __post_init__(self) -> None:
         """Write once what every item of the request gets."""
@@ -53,6 +59,11 @@ class Arrival:
         shared: dict[str, Any] = {"received_text": text, "received_ms": in_milliseconds(self.received_at)}
         shared["received_json"] = f'"{text}"'.encode()
         shared["sent_text"] = sent_at if isinstance(sent_at, str) and parse_timestamp(sent_at) else None
+        if self.kind is None:
+            given = {name: self.fields.get(name) for name in SHARED_MEMBERS}
+            shared["shared"] = {
+                name: _shared(name, raw, self.client_ip) for name, raw in given.items() if type(raw) is bytes
+            }
         for name, value in shared.items():
             object.__setattr__(self, name, value)
 
@@ -60,6 +71,12 @@ class Arrival:
     received_ms: int = field(init=False, default=0)
     received_json: bytes = field(init=False, default=b"")
     sent_text: str | None = field(init=False, default=None)
+    shared: Mapping[str, SharedMember] = field(init=False, default_factory=dict)
+
+    @property
+    def shared_bytes(self) -> int:
+        """How much longer an item may become by what the batch says for all."""
+        return sum(len(member.json) for member in self.shared.values())
 
 
 def complete(data: bytes, arrival: Arrival, record: dict[str, Any] | None) -> tuple[bytes, dict[str, Any]]:
@@ -69,6 +86,8 @@ def complete(data: bytes, arrival: Arrival, record: dict[str, Any] | None) -> tu
     """
     if record is not None:
         changes = plan_changes(record, arrival)
+        if notes := _notes_of_shared(record, arrival):
+            changes[MENDED_KEY] = write_mended(notes)
         line = _splice(data, record, changes)
         if line is not None:
             return line, _with(record, changes)
@@ -88,11 +107,7 @@ def plan_changes(record: Mapping[str, Any], arrival: Arrival) -> _Changes:
     _plan_times(record, sent, arrival, changes)
     if "writeKey" in record:
         changes["writeKey"] = None
-    if arrival.kind is None:
-        for name in ("context", "integrations"):
-            shared = arrival.fields.get(name)
-            if record.get(name) is None and type(shared) is dict:
-                changes[name] = _json(shared)
+    changes |= {name: member.json for name, member in arrival.shared.items() if record.get(name) is None}
     _plan_client_ip(record, arrival, changes)
     return changes
 
@@ -123,7 +138,7 @@ def _plan_times(record: Mapping[str, Any], sent: Any, arrival: Arrival, changes:
         text = corrected(happened, _moment(sent) if type(sent) is str else None, arrival.received_at)
         if text is not None or time is None:
             changes["timestamp"] = _json(text or source)
-    if original is None:
+    if original is None and is_text(source):
         changes["originalTimestamp"] = _json(source)
 
 
@@ -131,34 +146,69 @@ def _plan_client_ip(record: Mapping[str, Any], arrival: Arrival, changes: _Chang
     if arrival.client_ip is None:
         return
     ip = f'"ip":"{arrival.client_ip}"'.encode()
-    text = changes.get("context")
-    context = record.get("context") if text is None else orjson.loads(text)
+    context = record.get("context")
     if context is None:
-        changes["context"] = b"{%s}" % ip
-    elif isinstance(context, dict) and context.get("ip") is None and text is not None:
-        changes["context"] = _json({**context, "ip": arrival.client_ip})
+        changes.setdefault("context", b"{%s}" % ip)  # the batch's has it already
     elif isinstance(context, dict) and context.get("ip") is None:
         changes[_IP] = ip
 
 
+_MAX_TIME_CHARACTERS = 64
 # Stands among the changes for the member `ip` of the item's own context.
 _IP = "context.ip"
 
 
-@lru_cache(maxsize=256)
+def is_text(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _moment(text: str) -> datetime | None:
+    # A long text is none, and must not be kept.
+    return _short_moment(text) if len(text) <= _MAX_TIME_CHARACTERS else None
+
+
+@lru_cache(maxsize=256)
+def _short_moment(text: str) -> datetime | None:
     return parse_timestamp(text)
 
 
-def _json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
+def _json(text: str) -> bytes:
+    """Return a text without halves of surrogate pairs as JSON."""
+    return orjson.dumps(text)
+
+
+def _shared(name: str, raw: bytes, client_ip: str | None) -> SharedMember:
+    """Return a batch's own member as its items get it, digit by digit; a context gets the client's address."""
+    ip = client_ip if name == "context" else None
     try:
-        return orjson.dumps(value)
-    except TypeError:  # half of a surrogate pair, an odd number: from the members of a batch
-        return write_tree(Members([("", _tree_of(value))]))[0][len(b'{"":') : -1]
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        value = None
+    if value is not None and (ip is None or value.get("ip") is not None):
+        return SharedMember(_one_line(raw))
+    if value is not None and "ip" not in value and ip is not None:
+        rest = raw[raw.index(b"{") + 1 :].lstrip()
+        return SharedMember(_one_line(b'{"ip":"%s"%s%s' % (ip.encode(), b"" if rest == b"}" else b",", rest)))
+    tree: Any = read_tree(raw, "surrogateescape")
+    if ip is not None and dict(tree).get("ip") is None:
+        tree = _with_ip(tree, ip)
+    line, notes = write_tree(Members([(name, tree)]))
+    return SharedMember(line[len(name) + len(b'{"":') : -1], tuple(notes))
 
 
-def _tree_of(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    return read_tree(json.dumps({"": value}).encode())[0][1]
+def _notes_of_shared(record: Mapping[str, Any], arrival: Arrival) -> list[MendedValue]:
+    members = arrival.shared.items()
+    return [note for name, member in members if member.notes and record.get(name) is None for note in member.notes]
+
+
+def _one_line(data: bytes) -> bytes:
+    """Return strict JSON without the line breaks that are between its values."""
+    return data.replace(b"\n", b" ").replace(b"\r", b" ") if b"\n" in data or b"\r" in data else data
 
 
 @lru_cache(maxsize=64)
@@ -167,6 +217,8 @@ def _member(name: str) -> re.Pattern[bytes]:
     return re.compile(rb'"%s"\s*:\s*("(?:[^"\\]|\\.)*+"|null)(\s*,)?' % name.encode(), re.DOTALL)
 
 
+# As names may be written: such a member is not found by its name, but one of the same name further in may be.
+_ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
 _CONTEXT = re.compile(rb'"context"\s*:\s*\{\s*(\})?')
 
 
@@ -174,6 +226,8 @@ def _splice(data: bytes, record: dict[str, Any], changes: _Changes) -> bytes | N
     """Return the line with the changes made in its bytes; None when that isn't certain to be right."""
     data = data.strip(b" \t\r\n")
     if data[:1] != b"{" or not record or ("messageId" in changes and record.get("messageId") is not None):
+        return None
+    if MENDED_KEY in record or (b"\\u00" in data and _ESCAPED_LETTER.search(data) is not None):
         return None
     added = []
     for name, value in changes.items():
@@ -187,9 +241,7 @@ def _splice(data: bytes, record: dict[str, Any], changes: _Changes) -> bytes | N
         if spliced is None:
             return None
         data = spliced
-    if b"\n" in data or b"\r" in data:  # in strict JSON these are only between values
-        data = data.replace(b"\n", b" ").replace(b"\r", b" ")
-    rest = data[1:].lstrip()
+    rest = _one_line(data)[1:].lstrip()
     if rest == b"}":  # what was sent is all removed
         return None
     return b"{" + b"".join(added) + rest
@@ -220,20 +272,23 @@ def _splice_ip(data: bytes, ip: bytes) -> bytes | None:
 
 def _rewrite(data: bytes, arrival: Arrival) -> tuple[bytes, dict[str, Any]]:
     """Take the item apart, change it, and write it as strict JSON, with notes of what became null."""
-    tree = read_tree(data.strip(b" \t\r\n"))
+    sent = read_tree(data.strip(b" \t\r\n"))
+    tree = Members((SENT_KEY if key == MENDED_KEY else key, value) for key, value in sent)
     record = {key: dict(value) if type(value) is Members else value for key, value in tree}
     sent_id = record.get("messageId")
     changes = plan_changes(record, arrival)
-    _, notes = write_tree(tree)
+    replaced = {"messageId", "writeKey"} & changes.keys()  # a key is told to nobody, a messageId is told whole
+    notes = [note for note in write_tree(tree)[1] if note.path[0] not in replaced]
     if "messageId" in changes and sent_id is not None:
-        notes = [note for note in notes if note.path != ("messageId",)]
-        notes.append(Note(("messageId",), _text_of(tree, "messageId"), "no_message_id"))
+        text = as_sent([value for key, value in tree if key == "messageId"][-1])
+        notes.append(MendedValue(("messageId",), text, DiscardReason.NO_MESSAGE_ID))
+    notes += _notes_of_shared(record, arrival)
     if notes:
-        changes[NOTES_KEY] = orjson.dumps([note._asdict() for note in notes])
+        changes[MENDED_KEY] = write_mended(notes)
     ip = changes.pop(_IP, None)
     kept = Members((key, value) for key, value in tree if key not in changes)
-    if ip is not None:
-        kept = Members((key, _with_ip(value, arrival) if key == "context" else value) for key, value in kept)
+    if ip is not None and arrival.client_ip is not None:
+        kept = Members((key, _with_ip(value, arrival.client_ip) if key == "context" else value) for key, value in kept)
     line = write_tree(kept)[0]
     added = [b'"%s":%s' % (name.encode(), value) for name, value in changes.items() if value is not None]
     if line != b"{}":
@@ -241,15 +296,10 @@ def _rewrite(data: bytes, arrival: Arrival) -> tuple[bytes, dict[str, Any]]:
     return b"{%s}" % b",".join(added), _with(record, changes)
 
 
-def _with_ip(context: Any, arrival: Arrival) -> Any:  # noqa: ANN401 - any JSON value
+def _with_ip(context: Any, ip: str) -> Any:  # noqa: ANN401 - any JSON value
     if type(context) is not Members:
         return context
-    return Members([("ip", arrival.client_ip), *((key, value) for key, value in context if key != "ip")])
-
-
-def _text_of(tree: Members, name: str) -> str:
-    values = [value for key, value in tree if key == name]
-    return write_tree(Members([("", values[-1])]))[0][len(b'{"":') : -1].decode()
+    return Members([("ip", ip), *((key, value) for key, value in context if key != "ip")])
 
 
 def _with(record: dict[str, Any], changes: _Changes) -> dict[str, Any]:

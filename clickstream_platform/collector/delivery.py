@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from zlib import crc32
@@ -25,7 +26,7 @@ from clickstream_platform.collector.fair_queue import FairQueue, Parcel, Piece
 from clickstream_platform.collector.options import DeliveryOptions
 from clickstream_platform.collector.ports import RecordSink, SinkRecord, SinkUnavailableError
 from clickstream_platform.collector.spool import SpoolRecord
-from clickstream_platform.collector.spooling import Spooler
+from clickstream_platform.collector.spooling import FRAME_BYTES, Spooler
 from clickstream_platform.errors import RetryableError
 from clickstream_platform.model.kinesis_records import PAYLOAD_UNIT_BYTES, KinesisEvent, encode_event
 from clickstream_platform.observe.collector_metrics import CollectorMetrics
@@ -34,6 +35,8 @@ _logger = logging.getLogger(__name__)
 _NO_ANSWER = "UnexpectedAnswer"  # for another number of records than were sent
 # Of PutRecords: 500 records, 5 MiB with their keys.
 PUT_RECORDS, PUT_BYTES = 500, 5_000_000
+# Of requests that Kinesis does not take however often they are sent, for one record in them.
+_REFUSED = frozenset({"ValidationException", "InvalidArgumentException", "SerializationException"})
 _CAUSES = {
     "ProvisionedThroughputExceededException": "throttled",
     "ThrottlingException": "throttled",
@@ -71,8 +74,10 @@ class Delivery:
         self._queue = FairQueue(options.queue_bytes, options.customer_share)
         self._filled = asyncio.Event()
         self._senders: list[asyncio.Task[None]] = []
+        self._watch: asyncio.Task[None] | None = None
         self._taken: set[Piece] = set()
         self._failures_in_a_row, self._away_until = 0, 0.0
+        self._successes = 0
         self.is_closing = False
 
     @property
@@ -85,6 +90,7 @@ class Delivery:
         """Begin to send, and to replay what an earlier process left in the spool."""
         self._senders = [asyncio.create_task(self._send_forever()) for _ in range(self._options.senders)]
         if self._spooler is not None:
+            self._watch = asyncio.create_task(self._watch_forever())
             self._spooler.start(self._send_all)
 
     async def deliver(self, customer: str, events: Sequence[KinesisEvent]) -> None:
@@ -115,9 +121,10 @@ class Delivery:
         self._filled.set()
         if self._senders:
             await asyncio.wait(self._senders, timeout=self._options.drain_seconds)
-        for sender in self._senders:
-            sender.cancel()
-        await asyncio.gather(*self._senders, return_exceptions=True)
+        tasks = [*self._senders, *([self._watch] if self._watch is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         left = [
             *sorted(self._taken, key=lambda piece: piece.since),
             *self._queue.take(1_000_000_000, 1_000_000_000_000),
@@ -148,12 +155,35 @@ class Delivery:
             pieces = self._queue.take(PUT_RECORDS, PUT_BYTES)
             if pieces:
                 self._taken.update(pieces)
-                await self._send(pieces)
+                await self._try_to_send(pieces)
                 continue
             if self.is_closing:
                 return
             self._filled.clear()
             await self._filled.wait()
+
+    async def _try_to_send(self, pieces: list[Piece]) -> None:
+        try:
+            if self._spooler is not None and self._is_away():  # while they waited; the replay finds out when it is back
+                await self._repeat(pieces)
+            else:
+                await self._send(pieces)
+        except Exception:  # whatever it is, the requests that wait must not hang, nor those of later
+            _logger.exception("Sending failed")
+            for piece in pieces:
+                if piece in self._taken:
+                    self._fail(piece, "a fault of the collector")
+
+    async def _watch_forever(self) -> None:
+        """Put into the spool what waits too long because every sender waits for a Kinesis that does not answer."""
+        longest = self._options.spool_after_seconds
+        while True:
+            await asyncio.sleep(max(longest / 4, 0.05))
+            late = self._queue.take_older(asyncio.get_running_loop().time() - longest)
+            self._taken.update(late)
+            fitting = set(self._fitting(late))
+            self._push_back([piece for piece in late if piece not in fitting])
+            await self._append([piece for piece in late if piece in fitting])
 
     async def _send(self, pieces: list[Piece]) -> None:
         shared = list(_share(pieces))
@@ -180,11 +210,13 @@ class Delivery:
         except Exception as error:  # whatever it is, the requests that wait must not hang
             _logger.exception("Putting records on Kinesis failed")
             failure = type(error).__name__
-        if failure is None:
+        if failure is None or failure in _REFUSED:  # it is not away
             self._failures_in_a_row, self._away_until = 0, 0.0
+        if failure is None:
+            self._successes += None in codes
         else:
             codes = [failure] * len(records)
-            self._failures_in_a_row += 1
+            self._failures_in_a_row += failure not in _REFUSED
             if self._failures_in_a_row >= self._options.away_after_failures:
                 self._away_until = asyncio.get_running_loop().time() + self._options.away_seconds
         self._metrics.put_records.observe(len(records))
@@ -219,14 +251,23 @@ class Delivery:
 
     async def _spool(self, pieces: list[Piece]) -> None:
         """Make pieces durable on disk, whether they were in the queue or come directly; fail those that it refuses."""
-        fitting: list[Piece] = []
-        size = 0
+        fitting = set(self._fitting(pieces))
         for piece in pieces:
-            if self._has_spool_room(piece.customer, size + len(piece.data)):
-                fitting.append(piece)
-                size += len(piece.data)
-            else:
+            if piece not in fitting:
                 self._fail(piece, "Kinesis does not take them and the spool is full")
+        await self._append([piece for piece in pieces if piece in fitting])
+
+    def _fitting(self, pieces: Sequence[Piece]) -> Iterator[Piece]:
+        """Yield the pieces for which the spool has room, for all of them together."""
+        planned, total = Counter[str](), 0
+        for piece in pieces:
+            own, size = planned[piece.customer], len(piece.data) + FRAME_BYTES
+            if self._spooler is not None and self._spooler.has_room(piece.customer, own + size, total + size):
+                planned[piece.customer] += size
+                total += size
+                yield piece
+
+    async def _append(self, fitting: list[Piece]) -> None:
         if not fitting or self._spooler is None:
             return
         try:
@@ -237,15 +278,31 @@ class Delivery:
         else:
             self._finish(fitting, "spool")
 
-    async def _send_all(self, records: Sequence[SpoolRecord]) -> None:
-        """Put records of the spool on Kinesis, in their order, until all are taken."""
-        left, attempts = [SinkRecord(record.partition_key, record.data) for record in records], 0
+    async def _send_all(self, records: Sequence[SpoolRecord]) -> list[SpoolRecord]:
+        """Put records of the spool on Kinesis, in their order, until all are taken.
+
+        Return those that it refuses though it takes others: they are searched for by halves.
+        """
+        left, later, refused = list(records), list[list[SpoolRecord]](), list[SpoolRecord]()
+        attempts, before = 0, self._successes
         while left:
-            codes = await self._put(left)
-            left = [record for record, code in zip(left, codes, strict=True) if code is not None]
+            codes = await self._put([SinkRecord(record.partition_key, record.data) for record in left])
+            is_refused = _REFUSED.issuperset(codes)
+            if is_refused and len(left) > 1:
+                half = len(left) // 2
+                later.append(left[half:])
+                left = left[:half]
+                continue
+            if is_refused and self._successes > before:
+                refused += left
+                left = []
+            left = [record for record, code in zip(left, codes, strict=False) if code is not None]
             if left:
                 attempts += 1
                 await asyncio.sleep(self._backoff(attempts))
+            elif later:
+                left, attempts = later.pop(), 0
+        return refused
 
     def _finish(self, pieces: list[Piece], way: str) -> None:
         for piece in pieces:
@@ -267,10 +324,14 @@ class Delivery:
         return OverloadedError(cause, self._options.retry_after_seconds)
 
     def _has_spool_room(self, customer: str, size: int) -> bool:
-        return self._spooler is not None and self._spooler.has_room(customer, size)
+        return self._spooler is not None and self._spooler.has_room(customer, size + FRAME_BYTES, size + FRAME_BYTES)
 
     def _is_away(self) -> bool:
-        return asyncio.get_running_loop().time() < self._away_until
+        if asyncio.get_running_loop().time() < self._away_until:
+            return True
+        # As long as there is something to replay, the replay alone tries: nobody's request is to wait for that.
+        is_replaying = self._spooler is not None and self._spooler.bytes > 0
+        return is_replaying and self._failures_in_a_row >= self._options.away_after_failures
 
     def _backoff(self, attempts: int) -> float:
         """Return a random wait of up to a limit that doubles with each attempt ("full jitter"), in seconds."""

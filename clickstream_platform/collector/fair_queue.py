@@ -114,6 +114,16 @@ class FairQueue:
                 del self._lines[customer]
         return taken
 
+    def take_older(self, moment: float) -> list[Piece]:
+        """Take all pieces that wait since before a moment of the event loop's clock."""
+        taken: list[Piece] = []
+        for customer, line in list(self._lines.items()):
+            while line.pieces and line.pieces[0].since < moment:
+                taken.append(line.pieces.popleft())
+            if not line.pieces:
+                del self._lines[customer]
+        return taken
+
     def _line(self, customer: str) -> _Line:
         line = self._lines.get(customer)
         if line is None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from clickstream_platform.collector.completing import Arrival, complete
+from clickstream_platform.collector.completing import Arrival, complete, is_text
 from clickstream_platform.errors import RejectedRecordError
 from clickstream_platform.model.damage_marker import DamageMarker
 from clickstream_platform.model.kinesis_records import KinesisEvent
@@ -43,9 +43,14 @@ def judge_items(items: list[bytes], arrival: Arrival, max_event_bytes: int = MAX
     for number, item in enumerate(items, 1):
         try:
             judged.events.append(_accept(item, arrival, max_event_bytes))
-        except RejectedRecordError as error:
-            judged.events.extend(reject(item, number, arrival, error))
-            judged.rejected.append(RejectReason(error.reason))
+        except RecursionError:
+            error = RejectedRecordError(RejectReason.NESTED_TOO_DEEPLY)
+        except RejectedRecordError as refusal:
+            error = refusal
+        else:
+            continue
+        judged.events.extend(reject(item, number, arrival, error))
+        judged.rejected.append(RejectReason(error.reason))
     return judged
 
 
@@ -88,17 +93,9 @@ def _event_of(record: dict[str, Any]) -> str:
     if kind != "track":
         raise RejectedRecordError(RejectReason.UNKNOWN_TYPE, f"type is {_shown(kind)}")
     name = record.get("event")
-    if not isinstance(name, str) or not name.strip() or not _is_utf8(name):
+    if not isinstance(name, str) or not name.strip() or not is_text(name):
         raise RejectedRecordError(RejectReason.NO_EVENT_NAME, f"event is {_shown(name)}")
     return event_slug(name)
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _shown(value: object) -> str:

@@ -55,6 +55,8 @@ class HttpOptions:
     max_event_bytes: int = MAX_EVENT_BYTES
     max_items: int = 5_000
     """Of one request; a rejected one takes far more memory than its two bytes `{}`."""
+    max_shared_bytes: int = 32_000_000
+    """What a batch says once (`context`, `integrations`), times its items: they all get it."""
     max_open_requests: int = 1_000
     max_open_bytes: int = 128_000_000
     """Bodies of all requests that are not answered yet; half of these and of the requests may be one customer's."""

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from json.decoder import scanstring  # type: ignore[attr-defined]  # documented only by its use in the json module
 from typing import Any, NamedTuple
 
 from clickstream_platform.errors import RejectedRecordError
 from clickstream_platform.model.records import RejectReason
 
+SHARED_MEMBERS = ("context", "integrations")
+"""What a batch says once for all items that don't say it themselves."""
 MAX_SKIPPED_TOKENS = 200_000
 """Brackets and strings of items that can't be read; a body with more of them is refused as a whole."""
 
@@ -27,29 +30,44 @@ _SCALAR = re.compile(r"[^,\[\]{}\"]*+")
 _FAULTS = (ValueError, StopIteration, RecursionError, IndexError)
 
 
+class _Text(str):
+    """A body's text, for which the scanner does not look for line breaks: at each fault it would look through all."""
+
+    __slots__ = ()
+
+    def count(self, *_: object) -> int:
+        return 0
+
+    def rfind(self, *_: object) -> int:
+        return -1
+
+
 class Body(NamedTuple):
     """A request's body: its members other than `batch`, and its items as sent."""
 
     fields: dict[str, Any]
+    """Of a batch, SHARED_MEMBERS that are objects are the bytes as sent."""
     items: list[bytes]
 
 
-def read_batch(data: bytes) -> Body:
+def read_batch(data: bytes, max_items: int = sys.maxsize) -> Body:
     """Cut `{"batch":[…], …}` into items; raise RejectedRecordError when it is no object or its batch no array.
 
-    An object without `batch` but with a `type` is itself the one item.
+    An object without `batch` is itself the one item. Of more than `max_items` items only one more is read.
     """
     text = _text(data)
     try:
-        body, end = _Cutter(text).read_object()
+        body, end = _Cutter(text, max_items).read_object()
+    except _TooManyItemsError as error:
+        return error.body
     except _FAULTS as error:
         raise RejectedRecordError(RejectReason.NOT_JSON, _described(error)) from error
     if end != len(text):
         raise RejectedRecordError(RejectReason.NOT_JSON, f"something follows the object, at character {end}")
     if body.fields.get("batch") is not None:
         raise RejectedRecordError(RejectReason.NOT_AN_OBJECT, "batch is no array")
-    if "type" in body.fields and not body.items:
-        return Body(body.fields, [data])
+    if "batch" not in body.fields:
+        return Body(body.fields, [_without_mark(data)])
     return body
 
 
@@ -59,23 +77,35 @@ def read_single(data: bytes) -> Body:
         fields, _ = _scan(_text(data), 0)
     except _FAULTS:
         fields = {}
-    return Body(fields if type(fields) is dict else {}, [data])
+    return Body(fields if type(fields) is dict else {}, [_without_mark(data)])
 
 
 def _text(data: bytes) -> str:
     # Bytes that are no UTF-8 come through as they are: they cost their own item only.
-    return data.strip(b" \t\r\n").removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+    return _Text(_without_mark(data).decode("utf-8", "surrogateescape"))
+
+
+def _without_mark(data: bytes) -> bytes:
+    """Return a body without the space around it and the byte order mark that some clients begin with."""
+    return data.strip(b" \t\r\n").removeprefix(b"\xef\xbb\xbf")
 
 
 def _described(error: BaseException) -> str:
     return str(error)[:200] or type(error).__name__
 
 
+class _TooManyItemsError(Exception):
+    """Ends the reading of a body of which nothing is taken."""
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+
+
 class _Cutter:
     """Walks over the text of one body."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, text: str, max_items: int) -> None:
+        self._text, self._max_items = text, max_items
         self._tokens = MAX_SKIPPED_TOKENS
 
     def read_object(self) -> tuple[Body, int]:
@@ -90,23 +120,30 @@ class _Cutter:
             key, at = scanstring(text, at + 1, False)
             at = self._expect(":", self._after_space(at))
             if key == "batch" and text[at] == "[":
-                at = self._read_items(at, body.items)
+                body.fields["batch"] = None  # there is one; a later member of the name that is no array shows
+                at = self._read_items(at, body)
+            elif key in SHARED_MEMBERS and text[at] == "{":
+                # It belongs to every item: one that can't be read is a fault of the whole body.
+                end = _scan(text, at)[1]
+                body.fields[key] = text[at:end].encode("utf-8", "surrogateescape")
+                at = end
             else:
-                start = at
-                at, body.fields[key] = self._read_value(start)
+                at, body.fields[key] = self._read_value(at)
             at = self._after_space(at)
             if text[at] == "}":
                 return body, at + 1
             at = self._expect(",", at)
 
-    def _read_items(self, at: int, items: list[bytes]) -> int:
-        text = self._text
+    def _read_items(self, at: int, body: Body) -> int:
+        text, items = self._text, body.items
         at = self._expect("[", at)
         if text[at] == "]":
             return at + 1
         while True:
             end, _ = self._read_value(at)
             items.append(text[at:end].encode("utf-8", "surrogateescape"))
+            if len(items) > self._max_items:
+                raise _TooManyItemsError(body)
             at = self._after_space(end)
             if text[at] == "]":
                 return at + 1

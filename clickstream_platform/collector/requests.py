@@ -12,15 +12,17 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Self
 
-import orjson
 from starlette.requests import ClientDisconnect, Request
 
 from clickstream_platform.collector.options import HttpOptions
+from clickstream_platform.collector.reading import read_single
 from clickstream_platform.errors import RejectedRecordError
 from clickstream_platform.model.records import RejectReason
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAX_KEY_CHARACTERS = 512
+_MAX_LENGTH_DIGITS = 18
+_MAX_GZIP_MEMBERS = 100  # each costs a copy of what follows it; bgzip makes one of every 64 KB
 
 
 class RefusedRequestError(RejectedRecordError):
@@ -32,8 +34,12 @@ class RefusedRequestError(RejectedRecordError):
         super().__init__(reason, detail)
 
 
+NOBODY = ""
+"""Stands for the customer of a request whose key is in its body, until that is read."""
+
+
 class OpenRequests:
-    """How many requests are unanswered and what their bodies hold, so that they never fill the memory."""
+    """How many requests are unanswered and what they hold, so that they never fill the memory."""
 
     def __init__(self, options: HttpOptions) -> None:
         """Take the limits of all customers; half of each is the limit of one."""
@@ -48,11 +54,13 @@ class OpenRequests:
         self.requests += 1
         return OpenRequest(self)
 
-    def add(self, size: int) -> None:
-        """Count bytes that were read; raise RefusedRequestError (503) when they are too many."""
-        if self.bytes + size > self._options.max_open_bytes:
+    def add(self, customer: str | None, size: int) -> None:
+        """Count bytes that a request holds; raise RefusedRequestError (503) when they are too many."""
+        counts = self._of[customer] if customer is not None else [0, 0]
+        if self.bytes + size > self._options.max_open_bytes or 2 * (counts[1] + size) > self._options.max_open_bytes:
             raise _too_many()
         self.bytes += size
+        counts[1] += size
 
     def claim(self, customer: str, size: int) -> None:
         """Count a request as one of a customer's; raise RefusedRequestError (503) when it has too many."""
@@ -61,16 +69,20 @@ class OpenRequests:
             raise _too_many()
         self._of[customer] = [requests + 1, held + size]
 
-    def close(self, size: int, customer: str | None) -> None:
-        """Forget an answered request."""
-        self.requests -= 1
-        self.bytes -= size
+    def disclaim(self, customer: str | None, size: int) -> None:
+        """Count a request as this customer's no more."""
         if customer is not None:
             counts = self._of[customer]
             counts[0] -= 1
             counts[1] -= size
             if not counts[0]:
                 del self._of[customer]
+
+    def close(self, size: int, customer: str | None) -> None:
+        """Forget an answered request."""
+        self.requests -= 1
+        self.bytes -= size
+        self.disclaim(customer, size)
 
 
 class OpenRequest:
@@ -88,14 +100,16 @@ class OpenRequest:
         self._among.close(self._size, self._customer)
 
     def add(self, size: int) -> None:
-        """Count bytes that were read."""
-        self._among.add(size)
+        """Count bytes that it holds."""
+        self._among.add(self._customer, size)
         self._size += size
 
     def belongs_to(self, customer: str) -> None:
-        """Say whose request it is, once its body is read."""
-        self._among.claim(customer, self._size)
-        self._customer = customer
+        """Say whose request it is: NOBODY's at first where only the body tells."""
+        if customer != self._customer:
+            self._among.claim(customer, self._size)
+            self._among.disclaim(self._customer, self._size)
+            self._customer = customer
 
 
 def _too_many() -> RefusedRequestError:
@@ -108,7 +122,7 @@ async def read_body(request: Request, options: HttpOptions, opened: OpenRequest)
     Raises RefusedRequestError when it is too long, too slow, or breaks off.
     """
     length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > options.max_body_bytes:
+    if length.isdecimal() and (len(length) > _MAX_LENGTH_DIGITS or int(length) > options.max_body_bytes):
         raise _too_long(options)
     chunks: list[bytes] = []
     size = 0
@@ -144,6 +158,8 @@ def _inflate(data: bytes, window_bits: int, options: HttpOptions) -> bytes:
     parts: list[bytes] = []
     left = options.max_body_bytes
     while data:
+        if len(parts) == _MAX_GZIP_MEMBERS:
+            raise _too_long(options)
         stream = zlib.decompressobj(window_bits)
         try:
             part = stream.decompress(data, left + 1)
@@ -180,11 +196,7 @@ def key_of_body(fields: Mapping[str, Any], items: Sequence[bytes]) -> str | None
     """Return the write key that a body or its first item names, where browsers put it."""
     key = fields.get("writeKey")
     if key is None and items:
-        try:
-            first = orjson.loads(items[0])
-        except orjson.JSONDecodeError:
-            first = None
-        key = first.get("writeKey") if type(first) is dict else None
+        key = read_single(items[0]).fields.get("writeKey")
     return key if isinstance(key, str) and key else None
 
 

@@ -2,7 +2,8 @@
 
 The folder belongs to one process (a lock on `lock`). Segments `<number>.spool` hold frames; the last is written to. A
 record is safe once `append` returned. A crash leaves at most an unfinished frame at the end of a segment, which nobody
-was told is safe; it is set aside as `<segment>.damaged` when the folder is opened, as is what a broken disk left.
+was told is safe. It is passed over, as is what a broken disk left, wherever it is: whole frames after it are read. When
+the segment's records are safe elsewhere, its damaged bytes are kept as `<segment>.damaged`.
 
 Belongs here: files and frames; every method blocks. Does not: who writes when, sending (`spooling`).
 """
@@ -15,6 +16,7 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -22,7 +24,9 @@ from clickstream_platform.errors import ConfigurationError
 
 _HEAD = struct.Struct(">4sIIHHI")  # magic, checksum of the rest, lengths of data, key, customer; events
 _MAGIC = b"CSP1"
-_SUFFIX = ".spool"
+_SUFFIX, _DIGITS = ".spool", "[0-9]" * 16
+_UNREADABLE = ""
+"""Stands for the customer of a segment that can't be read."""
 
 
 class SpoolRecord(NamedTuple):
@@ -69,14 +73,13 @@ class Spool:
                 cause=error.strerror or str(error),
                 remedy="Give each collector a writable folder of its own.",
             ) from error
-        self._segments: dict[Path, Counter[str]] = {}
-        for path in sorted(folder.glob(f"*{_SUFFIX}")):
-            bytes_of = self._check(path)
-            if bytes_of:
-                self._segments[path] = bytes_of
-            else:
-                path.unlink()
-        self._next = 1 + max((int(path.stem) for path in self._segments), default=0)
+        self._damaged: dict[Path, bytes] = {}
+        self._segments = {path: self._check(path) for path in sorted(folder.glob(f"{_DIGITS}{_SUFFIX}"))}
+        # Not that of a segment that is set aside either, nor of one whose records are all gone.
+        self._next = 1 + max((int(path.name[:16]) for path in folder.glob(f"{_DIGITS}{_SUFFIX}*")), default=0)
+        for path, bytes_of in list(self._segments.items()):
+            if not bytes_of:
+                self.remove(Segment(path, bytes_of))
 
     @property
     def bytes_of(self) -> Counter[str]:
@@ -112,10 +115,38 @@ class Spool:
 
     def read(self, segment: Segment) -> list[SpoolRecord]:
         """Return the records of a segment in their order; raise OSError when the disk can't."""
-        return [record for record, _ in _frames(segment.path.read_bytes())]
+        data = segment.path.read_bytes()
+        frames = list(_frames(data))
+        self._note_damage(segment.path, data, frames, sum(segment.bytes_of.values()))
+        return [record for record, _, _ in frames]
+
+    def set_aside(self, records: Sequence[SpoolRecord]) -> int:
+        """Keep records that Kinesis never takes as `<number>.spool.refused`, and return its length in bytes.
+
+        Without the ending `.refused` it is a segment again.
+        """
+        path = self._folder / f"{self._next:016d}{_SUFFIX}.refused"
+        self._next += 1
+        data = b"".join(record.to_frame() for record in records)
+        with path.open("xb", buffering=0) as file:
+            _write_all(file.fileno(), data)
+            os.fsync(file.fileno())
+        self._sync_folder()
+        return len(data)
+
+    def postpone(self, segment: Segment) -> None:
+        """Let a segment come after all others."""
+        self._segments[segment.path] = self._segments.pop(segment.path)
 
     def remove(self, segment: Segment) -> None:
-        """Delete a segment whose records are safe elsewhere."""
+        """Delete a segment whose records are safe elsewhere, but for what is damaged in it."""
+        damaged = self._damaged.pop(segment.path, b"")
+        aside = segment.path.with_name(segment.path.name + ".damaged")
+        try:
+            if damaged:
+                aside.write_bytes(damaged)
+        except OSError:  # on a full disk there is still room for another name
+            segment.path.replace(aside)
         segment.path.unlink(missing_ok=True)
         self._segments.pop(segment.path, None)
 
@@ -130,22 +161,29 @@ class Spool:
         self._next += 1
         self._active, self._active_size = path.open("xb", buffering=0), 0
         self._segments[path] = Counter()
-        self._sync_folder()
+        try:
+            self._sync_folder()
+        except OSError:  # nobody knows whether the file would be found again
+            self._end_segment()
+            raise
 
     def _end_segment(self) -> None:
-        if self._active is not None:
-            self._active.close()
-            path = Path(self._active.name)
-            if not self._segments[path]:
-                del self._segments[path]
+        active, self._active = self._active, None
+        if active is None:
+            return
+        path = Path(active.name)
+        with suppress(OSError):  # what is safe was synced before
+            active.close()
+        if not self._segments[path]:
+            del self._segments[path]
+            with suppress(OSError):
                 path.unlink(missing_ok=True)
-        self._active = None
 
     def _abandon(self) -> None:
         """Cut off what a failed write left; after a failed fsync nothing is known of the file's end, so start anew."""
-        active = self._active
-        if active is not None:
-            os.truncate(active.fileno(), self._active_size)
+        if self._active is not None:
+            with suppress(OSError):  # what is left then is passed over by who reads it
+                os.truncate(self._active.fileno(), self._active_size)
             self._end_segment()
 
     def _sync_folder(self) -> None:
@@ -156,18 +194,29 @@ class Spool:
             os.close(folder)
 
     def _check(self, path: Path) -> Counter[str]:
-        """Return the bytes of each customer in a segment, and set aside what is no whole frame."""
-        data, good, bytes_of = path.read_bytes(), 0, Counter[str]()
-        for record, end in _frames(data):
-            bytes_of[record.customer] += end - good
-            good = end
-        rest = data[good:]
-        if rest.strip(b"\0"):  # file systems fill what was never written with these
-            self.damaged_bytes += len(rest)
-            path.with_name(path.name + ".damaged").write_bytes(rest)
-        if rest:
-            os.truncate(path, good)
+        """Return the bytes of each customer in a segment, and note what is no whole frame."""
+        try:
+            data = path.read_bytes()
+        except OSError:  # perhaps another time
+            return Counter({_UNREADABLE: max(1, path.stat().st_size)})
+        bytes_of = Counter[str]()
+        frames = list(_frames(data))
+        for record, start, end in frames:
+            bytes_of[record.customer] += end - start
+        self._note_damage(path, data, frames, 0)
         return bytes_of
+
+    def _note_damage(self, path: Path, data: bytes, frames: Sequence[_Frame], expected: int) -> None:
+        """Keep what lies around the frames for `remove`; in a segment that had so many bytes, all of it counts."""
+        places = [0, *(place for frame in frames for place in frame[1:]), len(data)]
+        *gaps, end = [data[start:end] for start, end in zip(places[::2], places[1::2], strict=True)]
+        missing = expected - sum(end - start for _, start, end in frames)
+        if missing <= 0 and not end.strip(b"\0"):  # file systems fill what was never written with these
+            end = b""
+        damaged = b"".join((*gaps, end))
+        if (damaged or missing > 0) and path not in self._damaged:
+            self._damaged[path] = damaged
+            self.damaged_bytes += len(damaged) or missing
 
 
 def _locked(folder: Path) -> IO[str]:
@@ -187,15 +236,32 @@ def _write_all(file: int, data: bytes) -> None:
         rest = rest[os.write(file, rest) :]
 
 
-def _frames(data: bytes) -> Iterator[tuple[SpoolRecord, int]]:
-    """Yield the whole frames at the beginning of some bytes, each with the place where it ends."""
+_Frame = tuple[SpoolRecord, int, int]
+
+
+def _frames(data: bytes) -> Iterator[_Frame]:
+    """Yield the whole frames in some bytes, each with the places where it begins and ends.
+
+    What a sender wrote is never taken for a frame: there are no control characters in JSON, but in every head.
+    """
     at = 0
-    while at + _HEAD.size <= len(data):
-        magic, checksum, data_length, key_length, customer_length, events = _HEAD.unpack_from(data, at)
-        start = at + _HEAD.size
-        at = start + key_length + customer_length + data_length
-        body = data[start:at]
-        if magic != _MAGIC or at > len(data) or zlib.crc32(body, events) != checksum:
-            return
-        key, customer = body[:key_length], body[key_length : key_length + customer_length]
-        yield SpoolRecord(customer.decode(), key.decode(), body[key_length + customer_length :], events), at
+    while 0 <= at <= len(data) - _HEAD.size:
+        frame = _frame_at(data, at)
+        if frame is None:
+            at = data.find(_MAGIC, at + 1)
+        else:
+            yield frame
+            at = frame[2]
+
+
+def _frame_at(data: bytes, at: int) -> _Frame | None:
+    magic, checksum, data_length, key_length, customer_length, events = _HEAD.unpack_from(data, at)
+    start = at + _HEAD.size
+    end = start + key_length + customer_length + data_length
+    if magic != _MAGIC or end > len(data):
+        return None
+    body = data[start:end]
+    if zlib.crc32(body, events) != checksum:
+        return None
+    key, customer = body[:key_length], body[key_length : key_length + customer_length]
+    return SpoolRecord(customer.decode(), key.decode(), body[key_length + customer_length :], events), at, end

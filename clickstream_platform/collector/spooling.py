@@ -15,7 +15,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from clickstream_platform.collector.options import SpoolOptions
-from clickstream_platform.collector.spool import Spool, SpoolRecord
+from clickstream_platform.collector.spool import Segment, Spool, SpoolRecord
 from clickstream_platform.model.kinesis_records import PAYLOAD_UNIT_BYTES
 from clickstream_platform.observe.collector_metrics import CollectorMetrics
 
@@ -27,8 +27,8 @@ _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
 _Waiting = tuple[Sequence[SpoolRecord], "asyncio.Future[None]"]
 
-SendAll = Callable[[Sequence[SpoolRecord]], Awaitable[None]]
-"""Puts records on Kinesis in their order, however long it takes."""
+SendAll = Callable[[Sequence[SpoolRecord]], Awaitable[list[SpoolRecord]]]
+"""Puts records on Kinesis in their order, however long it takes; returns those that Kinesis never takes."""
 
 
 class Spooler:
@@ -47,9 +47,8 @@ class Spooler:
         self._tasks: list[asyncio.Task[None]] = []
         metrics.spool_limit.set(options.max_bytes)
         metrics.spool_bytes.set(self._bytes)
-        if self._spool.damaged_bytes:
-            metrics.spool_damaged.inc(self._spool.damaged_bytes)
-            _logger.warning("The end of a spool segment is damaged: %d bytes set aside", self._spool.damaged_bytes)
+        self._damaged_bytes = 0
+        self._tell_damage()
         if self._bytes:
             self._records.set()
 
@@ -67,10 +66,10 @@ class Spooler:
         """Begin to write, and to bring records back to Kinesis."""
         self._tasks = [asyncio.create_task(self._write_forever()), asyncio.create_task(self._replay_forever(send_all))]
 
-    def has_room(self, customer: str, size: int) -> bool:
-        """Whether so many bytes more of a customer stay within the bounds."""
-        size += FRAME_BYTES
-        return self._bytes + size <= self._max_bytes and self._bytes_of[customer] + size <= self._max_customer_bytes
+    def has_room(self, customer: str, size: int, all_sizes: int) -> bool:
+        """Whether so many bytes more of a customer, and of all together, stay within the bounds."""
+        own = self._bytes_of.get(customer, 0) + size
+        return self._bytes + all_sizes <= self._max_bytes and own <= self._max_customer_bytes
 
     async def append(self, records: Sequence[SpoolRecord]) -> None:
         """Return when records are synced to disk; raise OSError when the disk refused them."""
@@ -134,16 +133,41 @@ class Spooler:
                 if segment is None:
                     self._records.clear()
                     continue
-                records = await self._in_thread(self._spool.read, segment)
+                records = await self._read(segment)
                 for batch in _batches(records):
-                    await send_all(batch)
-                    self._metrics.spool_replayed.inc(sum(record.events for record in batch))
+                    refused = await send_all(batch)
+                    if refused:
+                        await self._set_aside(refused)
+                    events = sum(record.events for record in batch) - sum(record.events for record in refused)
+                    self._metrics.spool_replayed.inc(events)
                 await self._in_thread(self._spool.remove, segment)
                 self._count(list(segment.bytes_of.items()), -1)
             except Exception:  # whatever it is, replaying must go on
                 _logger.exception("The spool can't be read")
                 self._metrics.spool_failures.inc()
                 await asyncio.sleep(_FAILED_READ_SECONDS)
+
+    async def _read(self, segment: Segment) -> list[SpoolRecord]:
+        """Return the records of a segment; let others come first when it can't be read."""
+        try:
+            records = await self._in_thread(self._spool.read, segment)
+        except OSError:
+            await self._in_thread(self._spool.postpone, segment)
+            raise
+        self._tell_damage()
+        return records
+
+    async def _set_aside(self, records: Sequence[SpoolRecord]) -> None:
+        size = await self._in_thread(self._spool.set_aside, records)
+        self._metrics.spool_damaged.inc(size)
+        _logger.error("Kinesis refuses %d records of the spool for good; they are kept as *.refused", len(records))
+
+    def _tell_damage(self) -> None:
+        new = self._spool.damaged_bytes - self._damaged_bytes
+        if new:
+            self._damaged_bytes += new
+            self._metrics.spool_damaged.inc(new)
+            _logger.error("%d bytes of the spool are damaged; they will be kept as *.damaged", new)
 
     async def _in_thread(self, work: Callable[_Given, _Result], *given: _Given.args, **named: _Given.kwargs) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *given, **named))

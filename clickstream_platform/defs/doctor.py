@@ -1,10 +1,10 @@
-"""The doctor's look at Dagster: what runs, what waits, who is alive, who ticked, what is stuck.
+"""The doctor's look at Dagster: what runs, what waits, who is alive, who ticked, what is stuck, who has no name.
 
 Belongs here: asking, and the lines of the doctor's screen. Does not: when something is worth a look (the doctor and
 the alerts say the same: `pipeline.platform_findings`), the other checks (`clickstream_platform.doctor`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,12 +12,15 @@ import dagster as dg
 
 from clickstream_platform.defs.freshness import failed_loads
 from clickstream_platform.defs.instance_metrics import names_of, read_instance
+from clickstream_platform.defs.state import describe_clash, find_name_clashes
 from clickstream_platform.defs.workspace_metrics import read_workspace
-from clickstream_platform.doctor.findings import Finding, fail, ok, skipped, warn
+from clickstream_platform.doctor.findings import Finding, fail, of_error, ok, skipped, warn
+from clickstream_platform.errors import ClickstreamError
 from clickstream_platform.gateways.clock import SystemClock
 from clickstream_platform.observe.exporter.figures import InstanceFigures
 from clickstream_platform.pipeline.freshness.facts import LoadFailure
 from clickstream_platform.pipeline.platform_findings import Pages, judge_instance, judge_workspace
+from clickstream_platform.registry.entities import Snapshot
 
 PART = "dagster"
 DAY = timedelta(hours=24)
@@ -47,6 +50,18 @@ def check_dagster(
         detail = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         yield fail(PART, "instance", detail, "Check dagster.yaml and its database, then run the doctor again.")
     yield from _webserver(webserver_url, now)
+
+
+def check_names(read_snapshot: Callable[[], Snapshot]) -> Finding:
+    """Return the finding whether each customer of the registry has a name in Dagster that is its own."""
+    try:
+        clashes = find_name_clashes(read_snapshot().customers)
+    except ClickstreamError as error:
+        return of_error(PART, "names", error)
+    if not clashes:
+        return ok(PART, "names", "each customer has its own")
+    told = "; ".join(describe_clash(*each) for each in clashes.items())
+    return fail(PART, "names", told, "Give the customer that came later another slug.")
 
 
 def read_failures(home: Path | None, customers: Iterable[str], now: datetime) -> list[LoadFailure]:

@@ -16,6 +16,7 @@ import dagster as dg
 
 from clickstream_platform.defs.instance_metrics import names_of
 from clickstream_platform.defs.platform import Platform
+from clickstream_platform.defs.run_logs import follow_tick
 from clickstream_platform.defs.run_records import ended_run
 from clickstream_platform.defs.state import EVENT_TABLES, FRESHNESS, CustomerState, DefinitionsState
 from clickstream_platform.defs.telling import Offer, Told
@@ -73,6 +74,7 @@ def build_freshness_sensor(state: DefinitionsState) -> dg.SensorDefinition:
     )
     def freshness(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult | dg.SkipReason:
         """Look at all streams; report what changed."""
+        follow_tick(context, FRESHNESS_SENSOR)
         if not kept.lock.acquire(blocking=False):
             return dg.SkipReason("the look of an earlier tick is not done yet")
         try:

@@ -13,6 +13,7 @@ from clickstream_platform.defs.customer_assets import asset_keys, run_checks
 from clickstream_platform.defs.partitions import add_events, event_range_tags
 from clickstream_platform.defs.platform import Platform
 from clickstream_platform.defs.run_logs import follow_tick
+from clickstream_platform.defs.sensors import sensor_over
 from clickstream_platform.defs.state import CustomerState, DefinitionsState
 from clickstream_platform.defs.tags import (
     CUSTOMER_TAG,
@@ -31,6 +32,7 @@ from clickstream_platform.registry.entities import EventState
 from clickstream_platform.registry.refusals import NotFoundError
 
 HOURS_SENSOR = "hours"
+DESCRIPTION = "Requests a run per customer-hour that is sealed, closed by time, or re-opened by a late object."
 RUN_KEYS_PER_QUERY = 200
 _REMOVED = frozenset({EventState.REMOVED})
 MAX_SKIPPED_LINES = 50
@@ -40,15 +42,7 @@ def build_hours_sensor(state: DefinitionsState) -> dg.SensorDefinition:
     """Return the sensor over all customers: they share one listing of each hour."""
     customers = {customer.slug: customer for customer in state.customers}
 
-    @dg.sensor(
-        name=HOURS_SENSOR,
-        asset_selection=dg.AssetSelection.assets(
-            *(key for each in state.customers for key in asset_keys(each).values())
-        ),
-        minimum_interval_seconds=state.sensor_interval_seconds,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Requests a run per customer-hour that is sealed, closed by time, or re-opened by a late object.",
-    )
+    @sensor_over(state, HOURS_SENSOR, DESCRIPTION)
     def hours(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
         """Look for ready customer-hours and request their runs."""
         follow_tick(context, HOURS_SENSOR)

@@ -26,9 +26,14 @@ class DagsterOrchestrator:
         customers: Iterable[str],
         log: logging.Logger | logging.LoggerAdapter[logging.Logger],
     ) -> None:
-        """Work on an instance; `customers` are the slugs whose runs are to be recognised by their assets."""
+        """Work on an instance; `customers` are the slugs whose runs are to be recognised by their assets.
+
+        Where two have the same name in Dagster, the assets are those of the first.
+        """
         self._instance, self._log = instance, log
-        self._slugs = {dagster_name(slug): slug for slug in customers}
+        self._slugs: dict[str, str] = {}
+        for slug in customers:
+            self._slugs.setdefault(dagster_name(slug), slug)
 
     def list_events(self, customer: str) -> Sequence[str]:
         """Return the events that have partitions, in the order in which they got them."""

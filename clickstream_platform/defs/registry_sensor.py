@@ -14,7 +14,14 @@ from clickstream_platform.defs.partitions import add_events, hour_range_tags
 from clickstream_platform.defs.platform import Platform
 from clickstream_platform.defs.reloading import is_reload_due, reload_if_due
 from clickstream_platform.defs.run_logs import follow_tick
-from clickstream_platform.defs.state import CustomerState, DefinitionsState, read_state
+from clickstream_platform.defs.sensors import sensor_over
+from clickstream_platform.defs.state import (
+    CustomerState,
+    DefinitionsState,
+    describe_clash,
+    find_name_clashes,
+    read_state,
+)
 from clickstream_platform.defs.tags import (
     BACKFILL_PRIORITY,
     CUSTOMER_TAG,
@@ -31,6 +38,7 @@ from clickstream_platform.pipeline.registry_sync import RegistrySync, SyncTick
 from clickstream_platform.registry.entities import Snapshot
 
 REGISTRY_SENSOR = "registry"
+DESCRIPTION = "Follows the registry: partitions of events, back-fills, and a reload when customers changed."
 OLD = "this snapshot is older than one that was followed before; waiting for the registry."
 
 
@@ -38,22 +46,14 @@ def build_registry_sensor(state: DefinitionsState) -> dg.SensorDefinition:
     """Return the sensor that compares the registry with the partitions, and with the state of these definitions."""
     loaded = {customer.slug: customer for customer in state.customers}
 
-    @dg.sensor(
-        name=REGISTRY_SENSOR,
-        asset_selection=dg.AssetSelection.assets(
-            *(key for each in state.customers for key in asset_keys(each).values())
-        ),
-        minimum_interval_seconds=state.sensor_interval_seconds,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Follows the registry: partitions of events, back-fills, and a reload when customers changed.",
-    )
+    @sensor_over(state, REGISTRY_SENSOR, DESCRIPTION)
     def registry(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
         """Bring partitions and runs to what the registry says; ask for a reload last, since it may end this process."""
         follow_tick(context, REGISTRY_SENSOR)
         pipeline, memory = platform.pipeline, RegistryMemory.from_cursor(context.cursor)
         wiring = pipeline.wiring
         snapshot, now = wiring.registry.snapshot(), wiring.clock.now()
-        orchestrator = DagsterOrchestrator(context.instance, {*loaded, *memory.followed}, context.log)
+        orchestrator = DagsterOrchestrator(context.instance, [*loaded, *memory.followed], context.log)
         sync = RegistrySync(orchestrator, memory, loaded.keys()).follow(snapshot, now)
         if sync.is_old:
             return dg.SensorResult(skip_reason=f"{OLD} {wiring.registry.describe_age()}", cursor=context.cursor)
@@ -64,8 +64,11 @@ def build_registry_sensor(state: DefinitionsState) -> dg.SensorDefinition:
         lines = [wiring.registry.describe_age(), *describe_sync(sync), *describe_backfills(found), told]
         for line in filter(None, lines):
             context.log.info(line)
+        clashes = [describe_clash(*each) for each in find_name_clashes(snapshot.customers).items()]
+        for line in clashes:
+            context.log.error(line)
         requests = [_run_request(context.instance, loaded[each.customer], each, state) for each in found.chunks]
-        reason = None if requests else told or _idle(sync, found, len(loaded))
+        reason = None if requests else "; ".join([told or _idle(sync, found, len(loaded)), *clashes])
         return dg.SensorResult(requests, skip_reason=reason, cursor=memory.to_cursor())
 
     return registry

@@ -8,13 +8,13 @@ Does not: building assets (`customer_assets`).
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from clickstream_platform.errors import ConfigurationError
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.pipeline.freshness.watched import default_deadline_minutes, hours_to_latest_deadline
-from clickstream_platform.registry.entities import Snapshot
+from clickstream_platform.registry.entities import Customer, Snapshot
 from clickstream_platform.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
@@ -97,10 +97,30 @@ class DefinitionsState:
         return cls(**body | {"customers": tuple(CustomerState(**each) for each in body["customers"])})
 
 
+def find_name_clashes(customers: Iterable[Customer]) -> dict[str, str]:
+    """Return who cannot have assets, as an older customer has the same name in Dagster: `{slug: the older one's}`."""
+    holders: dict[str, str] = {}
+    clashes = {}
+    for customer in sorted(customers, key=lambda each: (each.created_at, each.slug)):
+        holder = holders.setdefault(dagster_name(customer.slug), customer.slug)
+        if holder != customer.slug:
+            clashes[customer.slug] = holder
+    return clashes
+
+
+def describe_clash(slug: str, holder: str) -> str:
+    """Say what a clash of names means for the customer that came later, and what to do."""
+    return (
+        f"{slug}: has no assets and is not loaded, because the older customer {holder!r} has its name in Dagster, "
+        f"{dagster_name(slug)!r}. Remove it and add it with another slug; all other customers go on"
+    )
+
+
 def read_state(settings: Settings, snapshot: Snapshot, now: datetime) -> DefinitionsState:
-    """Return the state of this moment; raise ConfigurationError when two customers would share a name in Dagster."""
+    """Return the state of this moment, without the customers whose names clash: one of them must not stop the rest."""
     kinds = {destination.name: destination.kind for destination in snapshot.destinations}
     deadlines = hours_to_latest_deadline(snapshot.events, default_deadline_minutes(settings))
+    clashes = find_name_clashes(snapshot.customers)
     customers = tuple(
         CustomerState(
             each.slug,
@@ -110,16 +130,8 @@ def read_state(settings: Settings, snapshot: Snapshot, now: datetime) -> Definit
             deadlines.get(each.slug, DEFAULT_FRESHNESS_HOURS),
         )
         for each in snapshot.customers
+        if each.slug not in clashes
     )
-    by_name: dict[str, str] = {}
-    for customer in customers:
-        if by_name.setdefault(customer.name.lower(), customer.slug) != customer.slug:
-            raise ConfigurationError(
-                "naming the assets of a customer",
-                where=repr(customer.slug),
-                cause=f"{by_name[customer.name.lower()]!r} has the same name in Dagster, {customer.name!r}",
-                remedy="Give one of the two customers another slug.",
-            )
     return DefinitionsState(
         partitions_start=str(settings.first_hour(now)),
         asset_owner=settings.asset_owner,

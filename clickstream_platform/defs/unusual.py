@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from clickstream_platform.defs.platform import Platform
+from clickstream_platform.defs.run_logs import follow_tick
 from clickstream_platform.defs.state import EVENT_TABLES, CustomerState, DefinitionsState
 from clickstream_platform.defs.telling import Offer, Told
 from clickstream_platform.pipeline.opening import Pipeline
@@ -51,6 +52,7 @@ def build_unusual_sensor(state: DefinitionsState) -> dg.SensorDefinition:
     )
     def unusual(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult | dg.SkipReason:
         """Judge what was loaded since the last tick; report what changed."""
+        follow_tick(context, UNUSUAL_SENSOR)
         if not kept.lock.acquire(blocking=False):
             return dg.SkipReason("the look of an earlier tick is not done yet")
         try:

@@ -1,4 +1,4 @@
-"""The whole examination, part after part: settings, objects, registry, destinations.
+"""The whole examination, part after part: settings, objects, Kinesis, registry, destinations.
 
 Belongs here: the order, and what a failure leaves unchecked. Does not: single checks. Dagster's is in `defs.doctor`.
 """
@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from clickstream_platform.doctor.findings import Finding, Status, attempt, of_error, ok, skipped, warn
+from clickstream_platform.doctor.kinesis import check_kinesis
 from clickstream_platform.doctor.load_probe import LoadProbe
 from clickstream_platform.doctor.objects import check_objects
 from clickstream_platform.doctor.redshift import judge_facts
@@ -40,6 +41,7 @@ def examine(wiring: Wiring, customer: str | None = None) -> Iterator[Finding]:
         yield from check_objects(wiring.objects, wiring.clock, settings.objects)
     else:
         yield opened
+    yield from check_kinesis(settings, wiring.clock)
     findings = list(check_registry(wiring))
     yield from findings
     if any(finding.status is Status.FAIL for finding in findings):

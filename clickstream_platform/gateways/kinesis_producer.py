@@ -63,7 +63,7 @@ class KinesisProducer:
         self._client.close()
 
     def check(self) -> None:
-        """Raise ConfigurationError when the Kinesis stream is certainly not there, or may not be written to."""
+        """Raise ConfigurationError when the Kinesis stream is certainly not there; the spool covers the rest."""
         try:
             self._client.describe_stream_summary(StreamName=self._stream_name)
         except ClientError as error:

@@ -6,7 +6,7 @@ Belongs here: which streams share a transaction, and what became of each. Does n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,9 +17,10 @@ from clickstream_platform.errors import (
     StaleStagingError,
     StatementStoppedError,
     TerminalError,
+    WarehouseUnavailableError,
 )
 from clickstream_platform.load.hour_load import HourLoad, LoadStamp, packs_of, stage_packs
-from clickstream_platform.load.ledger import LedgerRow, read_event_sums
+from clickstream_platform.load.ledger import NEVER_LOADED, EventSums, LedgerRow, read_event_sums
 from clickstream_platform.load.plan import PLATFORM_TABLES, LoadPlan, plan_load
 from clickstream_platform.load.port import Clock, PartLocator, Session, Warehouse
 from clickstream_platform.load.queries import ReadLoads
@@ -58,12 +59,17 @@ class _Failure:
 
 @dataclass
 class BatchLoad:
-    """The load of one batch, with its counts of commits, SQL statements and packs read."""
+    """The load of one batch, with its counts of commits, SQL statements and packs read.
+
+    `replacing` names events that are loaded though the ledger has their input, each with the digest that the ledger had
+    when they were asked for, or '': what another load has committed since is not undone.
+    """
 
     tools: Tools
     batch: StagedBatch
     run_id: str
     started_at: datetime
+    replacing: Mapping[str, str] = field(default_factory=dict)
     commits: int = 0
     statements: int = 0
     copies: int = 0
@@ -187,13 +193,36 @@ class BatchLoad:
     def _read_and_plan(self, session: Session, streams: Sequence[StagedStream]) -> LoadPlan:
         columns = session.columns([*(stream.event for stream in streams), *PLATFORM_TABLES])
         sums = read_event_sums(session, self.batch.customer, self.batch.hour) if LOADS in columns else {}
-        done = {s.event for s in streams if s.event in sums and sums[s.event].digest == s.digest}
+        done, overtaken = self._sort_out(streams, sums)
         if done:
             for row in map(LedgerRow.of, session.fetch(ReadLoads(self.batch.customer, self.batch.hour))):
                 if row.event in done:
                     table = row.event if row.counts.rows else None
                     self._outcomes[row.event] = LoadOutcome(row.event, LoadStatus.ALREADY_LOADED, row.counts, table)
-        return plan_load(self.batch, [stream for stream in streams if stream.event not in done], sums, columns)
+        for event in overtaken:
+            self._note_failure(event, self._overtaken(event))
+        rest = [stream for stream in streams if stream.event not in done | overtaken]
+        return plan_load(self.batch, rest, sums, columns)
+
+    def _sort_out(self, streams: Sequence[StagedStream], sums: Mapping[str, EventSums]) -> tuple[set[str], set[str]]:
+        """Return the events that are loaded, and those to be replaced of which the ledger now has another input."""
+        done, overtaken = set(), set()
+        for stream in streams:
+            has = sums.get(stream.event, NEVER_LOADED).digest or ""  # none either when the hour was re-opened
+            if has and has != self.replacing.get(stream.event):
+                if has == stream.digest:
+                    done.add(stream.event)
+                elif stream.event in self.replacing:
+                    overtaken.add(stream.event)
+        return done, overtaken
+
+    def _overtaken(self, event: str) -> WarehouseUnavailableError:
+        return WarehouseUnavailableError(
+            "loading again",
+            where=f"{self.batch.customer}/{event} {self.batch.hour}",
+            cause="another load of other raw objects was committed meanwhile, and stays",
+            remedy="Replay the hour again.",
+        )
 
     def _note_loaded(self, load: HourLoad) -> None:
         for event, counts in load.counts.items():

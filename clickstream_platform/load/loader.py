@@ -78,14 +78,19 @@ class Loader:
         rows = list_loads(self._warehouse, self._schema, customer, hour)
         return {row.event: row for row in rows if digests.get(row.event) == row.input_digest}
 
-    def load(self, batch: StagedBatch, *, run_id: str, started_at: datetime) -> LoadReport:
+    def load(
+        self, batch: StagedBatch, *, run_id: str, started_at: datetime, replacing: Mapping[str, str] | None = None
+    ) -> LoadReport:
         """Load every stream of a batch that isn't loaded yet; a stream that can't be loaded never holds back another.
+
+        The events in `replacing` are loaded even so, as long as the ledger has their hour with that digest, or '' when
+        it has none.
 
         Raises WarehouseUnavailableError when the warehouse did not take the batch in all tries; what the report would
         have called loaded is then in the ledger. Whatever else fails is in the report.
         """
         start = time.perf_counter()
         tools = Tools(self._warehouse, self._schema, self._clock, self._locate, self._window, self._retry)
-        work = BatchLoad(tools, batch, run_id, started_at)
+        work = BatchLoad(tools, batch, run_id, started_at, replacing or {})
         outcomes = work.run()
         return LoadReport(outcomes, work.commits, work.statements, time.perf_counter() - start, work.copies)

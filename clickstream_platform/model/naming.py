@@ -37,6 +37,9 @@ from clickstream_platform.model.reserved_words import (
 MAX_IDENTIFIER_BYTES = 127  # Redshift, "Names and identifiers"
 MAX_SLUG_BYTES = 100  # leaves room for prefixes in object keys (percent-encoded), partition keys and staging tables
 MAX_LEADING_UNDERSCORES = 2
+MAX_MARKS = 30
+"""Marks on one letter: the limit of Unicode's Stream-Safe Text Format (UAX #15, section 13). What a longer run has more
+is left out, for the time to normalise a run grows with the square of its length."""
 
 # Tables of a customer's schema that the platform writes itself; an event of such a name gets a leading underscore.
 PLATFORM_TABLES = frozenset(
@@ -105,7 +108,25 @@ def _normalised(name: str) -> str:
     if name.isascii():
         return name
     kept = (" " if _shape_of(character) == " " else character for character in name.translate(_IGNORED))
-    return unicodedata.normalize("NFKC", "".join(kept))
+    return _with_few_marks(unicodedata.normalize("NFKC", _with_few_marks("".join(kept))))
+
+
+def _with_few_marks(text: str) -> str:
+    """Return the text without what is more than MAX_MARKS in a run of marks; a beginning of a run stays in NFKC."""
+    if len(text) <= MAX_MARKS:
+        return text
+    kept, run = [], 0
+    for character in text:
+        run = run + 1 if _is_mark(character) else 0
+        if run <= MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
+
+
+@lru_cache(maxsize=4096)
+def _is_mark(character: str) -> bool:
+    """Return whether normalising sorts the character among its neighbours, or is all of such (as U+0F73 is)."""
+    return all(map(unicodedata.combining, unicodedata.normalize("NFKD", character)))
 
 
 def _hash(name: str) -> str:

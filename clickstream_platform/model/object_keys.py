@@ -18,10 +18,11 @@ STAGED_PREFIX, QUARANTINE_PREFIX = "staged/", "quarantine/"
 REGISTRY_SNAPSHOT_KEY = "registry/snapshot.json.gz"
 """The last good snapshot of the registry, for processes whose own disk has none."""
 
-_NAME_FORM = r"(?P<shard>[A-Za-z0-9_.]+)-(?P<first>[0-9A-Za-z]+)-(?P<last>[0-9A-Za-z]+)\.ndjson(?P<gzip>\.gz)?"
+_NAME_FORM = r"(?P<shard>[A-Za-z0-9_.-]+)-(?P<first>[0-9A-Za-z]+)-(?P<last>[0-9A-Za-z]+)\.ndjson(?P<gzip>\.gz)?"
 _NAME = re.compile(_NAME_FORM)
 _RAW = re.compile(r"raw/hour=(?P<hour>[^/]+)/customer=(?P<customer>[^/]+)/event=(?P<event>[^/]+)/" + _NAME_FORM)
-_SHARD = re.compile(r"[A-Za-z0-9_.]+")
+# Firehose names its objects <stream>-<version>-<date>-<time>-<UUID>. Who seals hours has no '-' in the name of a shard.
+_RAW_SHARD, _SHARD = re.compile(r"[A-Za-z0-9_.-]+"), re.compile(r"[A-Za-z0-9_.]+")
 _SEQUENCE = re.compile(r"[0-9A-Za-z]+")
 
 
@@ -41,12 +42,13 @@ class RawObjectKey:
 
     def __post_init__(self) -> None:
         """Refuse a shard or sequence that the grammar can't give back."""
-        if not _SHARD.fullmatch(self.shard) or not (_SEQUENCE.fullmatch(self.first) and _SEQUENCE.fullmatch(self.last)):
+        is_sequence = _SEQUENCE.fullmatch(self.first) and _SEQUENCE.fullmatch(self.last)
+        if not is_sequence or not _RAW_SHARD.fullmatch(self.shard):
             raise InvalidNameError(
                 "naming a raw object",
                 where=f"{self.stream} {self.hour}",
                 cause=f"shard {self.shard!r} or sequences {self.first!r}, {self.last!r} are outside the grammar",
-                remedy="Use letters, digits, '_' and '.' for shards, letters and digits for sequences.",
+                remedy="Use letters, digits, '_', '.' and '-' for shards, letters and digits for sequences.",
             )
 
     def __str__(self) -> str:

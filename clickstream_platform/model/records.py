@@ -48,6 +48,9 @@ class DiscardReason(StrEnum):
     NUL_CHARACTER = "nul_character"
     DUPLICATE_KEY = "duplicate_key"  # an object has the key again further on: the last wins
     CONTRACT = "contract"  # breaks the event's contract, whose mode is freeze
+    NOT_A_NUMBER = "not_a_number"  # NaN or an infinity, which the collector replaced by null
+    LONE_SURROGATE = "lone_surrogate"  # a text with half of a surrogate pair, which the collector replaced by null
+    NO_MESSAGE_ID = "no_message_id"  # a messageId that is none, for which the collector made another
 
 
 _T = ColumnType

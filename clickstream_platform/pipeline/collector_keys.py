@@ -77,6 +77,8 @@ class RegistryKeys:
                 self.refresh()
             except ClickstreamError as error:
                 _logger.warning("The write keys are not read: %s", error)
+            except Exception:  # whatever it is, the next time may be better; without this thread no key would ever end
+                _logger.exception("The write keys are not read")
             self._stopped.wait(self._refresh_seconds)
 
 

@@ -50,11 +50,16 @@ class Goal(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to load: some events (default: all with objects) of one customer's hour."""
+    """What to load: some events (default: all with objects) of one customer's hour.
+
+    `replacing` names events to load even if the ledger has their input, each with the digest that the ledger has of
+    the hour, or '': if another load commits meanwhile, that one stays and the event fails.
+    """
 
     customer: str
     hour: Hour
     events: tuple[str, ...] | None = None
+    replacing: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -66,6 +71,7 @@ class _Batch:
     run_id: str
     progress: Progress
     watch: Stopwatch = field(default_factory=Stopwatch)
+    replacing: Mapping[str, str] = field(default_factory=dict)
     reports: dict[str, StreamReport] = field(default_factory=dict)
     schema: str = ""
     commits: int = 0
@@ -113,7 +119,8 @@ class CustomerHours:
         Raises RetryableError when a part it needs is away, RegistryError for an unknown customer.
         """
         started_at = self._clock.now()
-        batch = _Batch(self._registry.get_customer(order.customer), order.hour, run_id, progress)
+        customer = self._registry.get_customer(order.customer)
+        batch = _Batch(customer, order.hour, run_id, progress, replacing=order.replacing)
         with batch.watch.measure("freeze"):
             manifests = self.freeze(order.customer, order.hour, order.events)
         progress(f"{order.customer} {order.hour}: froze {len(manifests)} events")
@@ -141,7 +148,7 @@ class CustomerHours:
         self, batch: _Batch, loader: CustomerLoader, wanted: Mapping[str, Manifest], goal: Goal
     ) -> None:
         if goal == Goal.LOAD:
-            digests = {event: manifest.digest for event, manifest in wanted.items()}
+            digests = {event: manifest.digest for event, manifest in wanted.items() if event not in batch.replacing}
             done = loader.already_loaded(batch.customer.slug, batch.hour, digests)
             for event, entry in done.items():
                 table, status = event if entry.counts.rows else None, StreamStatus.ALREADY_LOADED
@@ -173,7 +180,7 @@ class CustomerHours:
                 return
             try:
                 with batch.watch.measure("load"):
-                    report = loader.load(staged, run_id=batch.run_id, started_at=started_at)
+                    report = loader.load(staged, run_id=batch.run_id, started_at=started_at, replacing=batch.replacing)
             except StaleStagingError:
                 if attempt == MAX_STAGINGS:
                     raise
@@ -267,7 +274,7 @@ def _merge(orders: Iterable[Order]) -> dict[tuple[str, Hour], Order]:
         known = merged.get(key, order)
         is_all = known.events is None or order.events is None
         events = None if is_all else tuple(dict.fromkeys((*(known.events or ()), *(order.events or ()))))
-        merged[key] = Order(*key, events)
+        merged[key] = Order(*key, events, {**known.replacing, **order.replacing})
     return merged
 
 

@@ -14,6 +14,7 @@ from clickstream_platform.gateways.clock import Clock
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.pipeline.customer_hour import CustomerHours
 from clickstream_platform.pipeline.discovery import Discovery
+from clickstream_platform.pipeline.replays import Replays
 from clickstream_platform.settings import Settings
 from clickstream_platform.wiring import Wiring, open_wiring
 
@@ -54,6 +55,12 @@ class Pipeline:
         """The work on customer-hours, from raw objects to tables."""
         wiring = self.wiring
         return CustomerHours(wiring.objects, wiring.registry, wiring.transformer, wiring.open_loader, wiring.clock)
+
+    @cached_property
+    def replays(self) -> Replays:
+        """The loading of raw hours again."""
+        wiring = self.wiring
+        return Replays(wiring.objects, wiring.registry, self.discovery, self.customer_hours, wiring.list_loads)
 
     def loaded_digests(self, customer: str, event: str) -> dict[Hour, str]:
         """Return the input digest of each hour of an event in the ledger; see `pipeline.loaded_digests`."""

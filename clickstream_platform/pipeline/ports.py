@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from clickstream_platform.errors import ClickstreamError
 from clickstream_platform.model.counts import StreamCounts
@@ -18,7 +18,9 @@ from clickstream_platform.model.manifests import Manifest
 from clickstream_platform.model.schemas import TableState
 from clickstream_platform.model.staging import StagedBatch
 from clickstream_platform.registry.entities import Contract, Customer, Event
-from clickstream_platform.transform.plan import SchemaPolicy
+
+if TYPE_CHECKING:
+    from clickstream_platform.transform.plan import SchemaPolicy
 
 
 class StoredObject(Protocol):
@@ -205,8 +207,14 @@ class CustomerLoader(Protocol):
         """Return the greatest absolute value in a BIGINT column."""
         ...
 
-    def load(self, batch: StagedBatch, *, run_id: str, started_at: datetime) -> BatchReport:
-        """Load a staged batch; StaleStagingError is raised or, for one event, in its outcome."""
+    def load(
+        self, batch: StagedBatch, *, run_id: str, started_at: datetime, replacing: Mapping[str, str] | None = None
+    ) -> BatchReport:
+        """Load a staged batch; StaleStagingError is raised or, for one event, in its outcome.
+
+        What is loaded already stays as it is, but for the events in `replacing`, each with the digest in the ledger,
+        '' for none.
+        """
         ...
 
 

@@ -7,14 +7,16 @@ records (`transform.contracts`) and tables (`transform.plan`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from clickstream_platform.errors import TerminalError
 from clickstream_platform.model.counts import StreamCounts
 from clickstream_platform.model.streams import UNIDENTIFIED, Stream
 from clickstream_platform.registry.entities import Contract, Policy
 from clickstream_platform.transform.contracts import ContractRule
-from clickstream_platform.transform.plan import SchemaPolicy
+
+if TYPE_CHECKING:
+    from clickstream_platform.transform.plan import SchemaPolicy
 
 
 class TooManyRejectedError(TerminalError):
@@ -37,6 +39,9 @@ class Limits(Protocol):
 
 def schema_policy(policy: Policy, limits: Limits, contracts: Mapping[str, Contract]) -> SchemaPolicy:
     """Return the rules for the customer's records and tables; `contracts` are those in force, by event."""
+    # Imported only here: numpy takes a third of a second, which definitions and sensors need not wait for.
+    from clickstream_platform.transform.plan import SchemaPolicy
+
     return SchemaPolicy(
         policy.schema_mode,
         min(policy.column_limit, limits.max_columns),

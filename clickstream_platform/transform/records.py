@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clickstream_platform.errors import RejectedRecordError
+from clickstream_platform.model.mended_values import MENDED_KEY, read_mended
 from clickstream_platform.model.naming import event_slug
 from clickstream_platform.model.records import MAX_MESSAGE_ID_BYTES, DiscardReason, RejectReason
 from clickstream_platform.model.streams import RECORD_TYPES, TABLE_OF_TYPE
@@ -57,6 +58,10 @@ def read_record(
         for path, value in frozen:
             column = column_of(record_type, path[: max_depth + 1]) or path[0]
             flat.notes.append(Note(column, dump_text(value), DiscardReason.CONTRACT))
+    if MENDED_KEY in record and (mended := read_mended(record[MENDED_KEY])) is not None:
+        del record[MENDED_KEY]
+        for path, text, reason in mended:
+            flat.notes.append(Note(column_of(record_type, path[: max_depth + 1]) or path[0], text, reason))
     # The envelope first: a page's own name wins over a property `name`, wherever in the record they are.
     for key, value in record.items():
         if key not in OBJECT_FIELDS:

@@ -46,9 +46,9 @@ class CrashingStore:
         self.inner, self._crashes = inner, crashes
         self.contents: dict[str, bytes] = {}
 
-    def put(self, key: str, data: bytes) -> Any:
+    def put(self, key: str, data: bytes, **options: Any) -> Any:
         self._remember(key, data)
-        return self._crashes.do(self.inner.put, key, data)
+        return self._crashes.do(self.inner.put, key, data, **options)
 
     def put_many(self, items: Iterable[tuple[str, bytes]]) -> list[Any]:
         return [self.put(key, data) for key, data in items]

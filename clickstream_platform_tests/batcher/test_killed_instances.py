@@ -1,4 +1,8 @@
-"""The command itself, killed again and again while a real Kinesis stream is split and merged under load."""
+"""The command itself, killed, added and taken away again and again while a real Kinesis stream is split and merged.
+
+All under load; CLICKSTREAM_TEST_KILLS says how often. In one process, and at every step of the work, it is done by
+`test_instances` and `test_crashes`; with a collector and rows by `chaos.test_kills`.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +31,9 @@ from clickstream_platform_tests.batcher.world import event
 from clickstream_platform_tests.kinesis_server import create_kinesis_stream, kinesis_client, wait_until_active
 from clickstream_platform_tests.s3_server import CREDENTIALS, create_bucket
 
-PATIENCE_SECONDS = 90.0
 KILLS = int(os.environ.get("CLICKSTREAM_TEST_KILLS", "4"))
+PATIENCE_SECONDS = 90.0 + 2.0 * KILLS
+MOST_INSTANCES = 3
 RESHARDS = KILLS // 2
 CLOSED_SHARDS = (RESHARDS + 1) // 2 + RESHARDS // 2 * 2  # one by each split, two by each merge, which take turns
 
@@ -56,6 +61,12 @@ class Instances:
     def start(self) -> None:
         self.running.append(subprocess.Popen(self._command, env=self._environment, stdout=self._log, stderr=self._log))
 
+    def stop_one(self, index: int) -> None:
+        """Take an instance away as an orchestrator does that needs fewer."""
+        process = self.running.pop(index)
+        process.terminate()
+        assert process.wait(timeout=PATIENCE_SECONDS) in {0, -15}
+
     def kill(self, index: int) -> None:
         process = self.running.pop(index)
         process.kill()
@@ -66,8 +77,14 @@ class Instances:
             process.terminate()
         codes = [process.wait(timeout=PATIENCE_SECONDS) for process in self.running]
         self.running.clear()
-        self._log.close()
         assert set(codes) <= {0, -15}, "one that has only just started knows no signals yet"
+
+    def end(self) -> None:
+        """End what a failed test left."""
+        for process in self.running:
+            process.kill()
+            process.wait()
+        self._log.close()
 
 
 class Load:
@@ -136,8 +153,19 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
     return f"s3://{create_bucket(endpoint)}/prefix", endpoint
 
 
+def change_size(instances: Instances, chance: random.Random) -> None:
+    """Add an instance or take one away, so that there are one to MOST_INSTANCES of them."""
+    if len(instances.running) < MOST_INSTANCES and chance.random() < 0.5:
+        instances.start()
+    elif len(instances.running) > 1:
+        instances.stop_one(chance.randrange(len(instances.running)))
+
+
+@pytest.mark.e2e
+@pytest.mark.chaos
+@pytest.mark.timeout(180 + 20 * KILLS)
 def test_every_event_is_written_once_whoever_is_killed_while_shards_split_and_merge(
-    kinesis_endpoint: str, objects: tuple[str, str], tmp_path: Path
+    kinesis_endpoint: str, objects: tuple[str, str], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     stream = create_kinesis_stream(kinesis_endpoint)
     store = open_object_store(objects[0], endpoint_url=objects[1] or None, region="us-east-1")
@@ -145,6 +173,7 @@ def test_every_event_is_written_once_whoever_is_killed_while_shards_split_and_me
     home = tmp_path / "home"
     home.mkdir()
     instances = Instances(home, objects[0], kinesis_endpoint, stream, objects[1])
+    request.addfinalizer(instances.end)
     with Load(kinesis_endpoint, stream) as load, resharding(kinesis_endpoint, stream) as reshard:
         for _ in range(2):
             instances.start()
@@ -152,8 +181,9 @@ def test_every_event_is_written_once_whoever_is_killed_while_shards_split_and_me
             time.sleep(chance.uniform(0.8, 2.5))
             if number % 2:
                 reshard()
-            instances.kill(chance.randrange(2))
+            instances.kill(chance.randrange(len(instances.running)))
             instances.start()
+            change_size(instances, chance)
     table = SqlLeaseTable(f"sqlite:///{home / 'batcher.db'}", stream)
 
     def is_done() -> bool:

@@ -72,7 +72,7 @@ def test_a_lease_that_changed_since_it_was_read_is_not_taken(table: SqlLeaseTabl
     assert table.take(seen, "first") is not None
     assert table.take(seen, "second") is None
     now = table.list_leases()[0]
-    assert table.renew(now)
+    assert table.renew([now]) == {now.shard_id}
     assert table.take(now, "second") is None
     assert table.take(table.list_leases()[0], "second") is not None
 
@@ -82,7 +82,7 @@ def test_who_lost_a_lease_can_change_nothing(table: SqlLeaseTable) -> None:
     theirs = taken(table, 0, "them")
     with pytest.raises(LeaseLostError):
         table.change(mine, replace(mine, position="1"), [ShardInfo("s9", ("s0",))])
-    assert not table.renew(mine)
+    assert table.renew([mine]) == set()
     table.release(mine)
     assert table.list_leases()[0] == theirs
     assert len(table.list_leases()) == 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -57,13 +57,10 @@ def real(endpoint: str) -> Subject:
 
 
 @pytest.fixture(params=["fake", "kinesalite"])
-def subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Subject]:
+def subject(request: pytest.FixtureRequest) -> Subject:
     if request.param == "fake":
-        yield fake()
-        return
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    yield real(request.getfixturevalue("kinesis_endpoint"))
+        return fake()
+    return real(request.getfixturevalue("kinesis_endpoint"))
 
 
 def read_all(subject: Subject, shard_id: str, position: str = "") -> tuple[list[ShardRecord], bool]:
@@ -164,8 +161,6 @@ def test_the_fake_fails_when_told_to_and_loses_nothing() -> None:
 def test_throttling_is_retryable_and_an_old_iterator_is_replaced(
     kinesis_endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
     subject = real(kinesis_endpoint)
     for n in range(4):
         subject.put("key", b"%d" % n)

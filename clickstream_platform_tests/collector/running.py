@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 
 from clickstream_platform.collector.options import DeliveryOptions, HttpOptions, SpoolOptions
 from clickstream_platform.collector.ports import Clock, KeyHolder, RecordSink, SinkRecord, SinkUnavailableError
 from clickstream_platform.collector.requests import hash_of_key
 from clickstream_platform.collector.running import build_collector
+from clickstream_platform.collector.serving import make_server
 from clickstream_platform.gateways.clock import FixedClock
 from clickstream_platform.model.kinesis_records import KinesisEvent, decode_events
 
@@ -135,7 +135,7 @@ def running_collector(
         delivery=delivery,
         spool=SpoolOptions(spool) if isinstance(spool, Path) else spool,
     )
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None, access_log=False, proxy_headers=False))
+    server = make_server(app)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:

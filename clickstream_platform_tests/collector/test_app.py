@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from clickstream_platform.collector.app import TRACKING_PATHS
 from clickstream_platform.collector.options import HttpOptions
+from clickstream_platform.collector.ports import KeyHolder
 from clickstream_platform.collector.requests import OpenRequests, RefusedRequestError
 from clickstream_platform.model.damage_marker import DamageMarker
 from clickstream_platform.model.records import RejectReason
@@ -108,8 +110,13 @@ def test_compressed_bodies(collector: Collector, sink: MemorySink) -> None:
         (b"\xff\xfe", RejectReason.NOT_JSON),
         (b"[]", RejectReason.NOT_JSON),
         (b'{"batch":{}}', RejectReason.NOT_AN_OBJECT),
-        (gzip.compress(b"x" * 99)[:-9], RejectReason.GZIP_TRUNCATED),
-        (gzip.compress(b"x" * 99)[:15] + b"\xff\xff\xff\xff\xff", RejectReason.GZIP_CORRUPT),
+        (b'{"context":{"a" "b"},"batch":[{"type":"page"}]}', RejectReason.NOT_JSON),
+        (
+            b'{"context":' + b'{"a":' * 700 + b"NaN" + b"}" * 700 + b',"batch":[{"type":"page"}]}',
+            RejectReason.NESTED_TOO_DEEPLY,
+        ),
+        (gzip.compress(b"x" * 99, mtime=0)[:-9], RejectReason.GZIP_TRUNCATED),
+        (gzip.compress(b"x" * 99, mtime=0)[:15] + b"\xff\xff\xff\xff\xff", RejectReason.GZIP_CORRUPT),
     ],
 )
 def test_a_body_that_cant_be_taken_apart_is_kept_as_it_was(
@@ -121,6 +128,15 @@ def test_a_body_that_cant_be_taken_apart_is_kept_as_it_was(
     marker = DamageMarker.from_line(event.line)
     assert marker is not None
     assert (event.event, marker.reason, marker.rest) == ("_unidentified", reason, body)
+
+
+def test_a_batch_does_not_grow_without_bounds_by_what_it_says_for_all(collector: Collector, sink: MemorySink) -> None:
+    context = {"context": {"a": "x" * 900_000}}
+    few, many = ([{"type": "page"}] * number for number in (30, 40))
+    assert collector.post("/v1/batch", {**context, "batch": few}).status_code == 200
+    answer = collector.post("/v1/batch", {**context, "batch": many})
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert len(sink.events) == 30
 
 
 def test_a_bad_item_never_costs_the_good_ones(collector: Collector, sink: MemorySink) -> None:
@@ -268,3 +284,44 @@ def test_health_and_metrics(collector: Collector, tmp_path: Path) -> None:
     assert collector.metric("clickstream_collector_stored_records_total", way="kinesis") == 2
     assert collector.metric("clickstream_collector_requests_total", route="/v1/batch", status="200") == 1
     assert KEY not in collector.client.get(collector.url + "/metrics").text
+
+
+def test_a_slash_at_the_end_is_no_redirect(collector: Collector, sink: MemorySink) -> None:
+    assert collector.post("/v1/track/", track()).status_code == 200
+    assert len(sink.events) == 1
+
+
+def test_a_wrong_method_is_told_the_right_one(collector: Collector) -> None:
+    assert collector.client.get(collector.url + "/v1/track").headers["Allow"] == "POST"
+
+
+def test_a_byte_order_mark_and_a_body_without_a_batch_cost_nothing(collector: Collector, sink: MemorySink) -> None:
+    assert collector.post("/v1/track", b"\xef\xbb\xbf" + json.dumps(track(1)).encode()).json() == {"success": True}
+    assert collector.post("/v1/batch", b"\xef\xbb\xbf" + json.dumps(track(2)).encode()).json() == {"success": True}
+    assert collector.post("/v1/batch", {"batch": [], "type": "batch"}).json() == {"success": True}
+    assert collector.post("/v1/batch", {"batch": None}).json() == {"success": True}
+    assert [event.message_id for event in sink.events] == ["m-1", "m-2"]
+    assert collector.post("/v1/batch", {"event": "Signed Up", "userId": "u"}).json()["rejected"] == 1
+    assert sink.events[-1].event == "_unidentified"
+
+
+def test_a_key_is_found_in_a_first_item_with_an_odd_value(collector: Collector, sink: MemorySink) -> None:
+    body = b'{"batch":[{"type":"page","writeKey":"%s","properties":{"a":NaN,"b":"\\ud800"}}]}' % OTHER_KEY.encode()
+    assert collector.post("/v1/batch", body, key=None).status_code == 200
+    assert [event.customer for event in sink.events] == [OTHER_CUSTOMER]
+
+
+def test_a_failure_is_counted_and_tells_no_key(sink: MemorySink, caplog: pytest.LogCaptureFixture) -> None:
+    class BrokenKeys(Keys):
+        def find(self, key_hash: str, now: datetime) -> KeyHolder | None:
+            raise RuntimeError("a defect")
+
+    with running_collector(sink, keys=BrokenKeys()) as collector:
+        answer = collector.post("/v1/t", track(), headers={"Origin": "https://shop.example"})
+        assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://shop.example"
+        assert collector.metric("clickstream_collector_requests_total", route="/v1/t", status="500") == 1
+        assert collector.client.get(f"{collector.url}/v1/projects/{KEY}/settings").status_code == 500
+    told = [record.getMessage() for record in caplog.records if record.name != "httpx"]
+    assert "/v1/projects/…/settings" in "".join(told)
+    assert KEY not in "".join(told)

@@ -1,4 +1,8 @@
-"""SIGKILL under load: whatever was answered with 200 is on the Kinesis stream in the end."""
+"""SIGKILL under load: whatever was answered with 200 is on the Kinesis stream in the end.
+
+CLICKSTREAM_TEST_KILLS says how often. What the spool keeps when its writer is killed is tested by `test_spool`, between
+any two of its writes; with a batcher and rows it is done by `chaos.test_kills`.
+"""
 
 from __future__ import annotations
 
@@ -82,6 +86,8 @@ class Client:
                     time.sleep(0.05)
 
 
+@pytest.mark.e2e
+@pytest.mark.chaos
 @pytest.mark.timeout(60 + 10 * KILLS)
 def test_whatever_was_acknowledged_arrives(tmp_path: Path) -> None:
     """Every second time Kinesis is away, so that the process is killed while it fills the spool or empties it."""

@@ -17,6 +17,7 @@ from clickstream_platform.collector.reading import read_batch, read_single
 from clickstream_platform.errors import RejectedRecordError
 from clickstream_platform.model.damage_marker import DamageMarker
 from clickstream_platform.model.kinesis_records import MAX_DATA_BYTES, encode_event
+from clickstream_platform.model.mended_values import read_mended
 from clickstream_platform.model.records import RejectReason
 from clickstream_platform_tests.collector.running import NOW
 
@@ -109,8 +110,72 @@ def test_values_that_are_no_json_become_null_with_a_note() -> None:
         {"path": ["properties", "n"], "value": "NaN", "reason": "not_a_number"},
         {"path": ["properties", "l"], "value": "-Infinity", "reason": "not_a_number"},
         {"path": ["properties", "s"], "value": '"a\\ud800"', "reason": "lone_surrogate"},
-        {"path": ["properties", "?"], "value": '{"\\udfff": "1"}', "reason": "lone_surrogate"},
+        {"path": ["properties", "?"], "value": '{"\\udfff":1}', "reason": "lone_surrogate"},
     ]
+
+
+def test_what_lies_in_an_array_is_told_with_the_array_s_path_and_once() -> None:
+    line = single(
+        b'{"messageId":"1","properties":{"a":[%sNaN,{"b":[NaN,{"\\ud800":1.10}]}]}}' % (b"NaN," * 50_000), "page"
+    )
+    assert line["_discarded"] == [
+        {"path": ["properties", "a"], "value": "NaN", "reason": "not_a_number"},
+        {"path": ["properties", "a"], "value": '{"\\ud800":1.10}', "reason": "lone_surrogate"},
+    ]
+
+
+def test_a_note_is_hardly_longer_than_its_value() -> None:
+    text = "注文" * 120_000 + "\ud800"
+    sent = json.dumps({"messageId": "1", "properties": {"a": text}}, ensure_ascii=False)
+    line = single(sent.replace("\ud800", "\\ud800").encode(), "page")
+    assert json.loads(line["_discarded"][0]["value"]) == text
+
+
+def test_a_write_key_is_in_no_note() -> None:
+    assert "_discarded" not in single(b'{"messageId":"1","writeKey":"secret\\ud800"}', "page")
+    line = single(b'{"messageId":"1","writeKey":{"secret":NaN},"x":NaN}', "page")
+    assert line["_discarded"] == [{"path": ["x"], "value": "NaN", "reason": "not_a_number"}]
+
+
+OWN_NOTES = (
+    '[{"path":["properties","a"],"value":"NaN","reason":"not_a_number"}]',
+    '[{"path":["properties","a"],"value":"1.10","reason":"type_conflict"}]',
+    *("null", "1.10", '"x"', "[]", "{}", '{"path":{}}', "[[[]]]"),
+)
+
+
+@pytest.mark.parametrize("space", ["", " "])
+@pytest.mark.parametrize("name", ["_discarded", "\\u005fdiscarded"])
+@pytest.mark.parametrize("own", OWN_NOTES)
+def test_a_sender_s_own_notes_are_its_data_and_never_the_platform_s(own: str, name: str, space: str) -> None:
+    item = f'{{"type":"page",{space}"messageId":"1","{name}":{own},"properties":{{"a":1.10,"_discarded":2}}}}'
+    judged = judge_items([item.encode()], Arrival("acme", NOW))
+    assert judged.rejected == []
+    assert f'"_discarded_":{own}' in judged.events[0].line.decode()
+    line = strictly(judged.events[0].line)
+    assert "_discarded" not in line
+    assert line["properties"] == {"a": 1.1, "_discarded": 2}
+
+
+def test_beside_a_sender_s_own_notes_are_those_of_the_platform() -> None:
+    line = single(b'{"messageId":"1","_discarded":[NaN],"x":-Infinity,"_discarded":{"y":NaN}}', "page")
+    assert line["_discarded_"] == {"y": None}
+    assert line["_discarded"] == [
+        {"path": ["_discarded_"], "value": "NaN", "reason": "not_a_number"},
+        {"path": ["x"], "value": "-Infinity", "reason": "not_a_number"},
+        {"path": ["_discarded_", "y"], "value": "NaN", "reason": "not_a_number"},
+    ]
+
+
+@given(JSON_VALUES, st.booleans())
+def test_whatever_a_sender_calls_its_notes_costs_nothing(own: Any, is_ascii: bool) -> None:
+    event = {"type": "page", "messageId": "1", "_discarded": own, "properties": {"a": 1}}
+    text = json.dumps(event, ensure_ascii=is_ascii).encode("utf-8", "replace")
+    judged = judge_items([text], Arrival("acme", NOW))
+    assert judged.rejected == []
+    line = strictly(judged.events[0].line)
+    assert "_discarded_" in line
+    assert "_discarded" not in line or read_mended(line["_discarded"]) is not None
 
 
 def test_invalid_utf8_and_deep_nesting_cost_their_item_only() -> None:
@@ -208,6 +273,34 @@ def test_what_a_batch_says_counts_for_its_items() -> None:
     assert (first["sentAt"], first["integrations"]) == ("2026-11-22T09:02:00Z", {"All": True})
     assert second["context"] == {"app": "b", "ip": "203.0.113.7"}
     assert second["sentAt"] == "2026-11-22T09:01:00Z"
+
+
+@pytest.mark.parametrize("client_ip", [None, "203.0.113.7"])
+def test_what_a_batch_says_for_all_keeps_its_digits(client_ip: str | None) -> None:
+    body = b"""{"context":{"price":1.10,
+        "big":12345678901234567890123,"a":1,"a":2},"integrations":{"All":1.0},"batch":[{"type":"page"}]}"""
+    read = read_batch(body)
+    (event,) = judge_items(read.items, Arrival("acme", NOW, client_ip, fields=read.fields)).events
+    assert b'"price":1.10,' in event.line
+    assert b'"big":12345678901234567890123,"a":1,"a":2}' in event.line
+    assert b'"integrations":{"All":1.0}' in event.line
+    assert strictly(event.line)["context"].get("ip") == client_ip
+
+
+def test_odd_values_that_a_batch_says_for_all_are_noted_in_every_item_that_gets_them() -> None:
+    items = b'{"type":"page"},{"type":"page","context":{}},{"type":"page","x":NaN}'
+    body = b'{"context":{"n":NaN,"t":"\xff","ip":null},"batch":[%s]}' % items
+    (first, second, third), rejected = batch(body, client_ip="203.0.113.7")
+    assert rejected == []
+    assert first["context"] == {"ip": "203.0.113.7", "n": None, "t": None}
+    notes = read_mended(first["_discarded"])
+    assert notes is not None
+    assert [(note.path, note.reason) for note in notes] == [
+        (("context", "n"), "not_a_number"),
+        (("context", "t"), "lone_surrogate"),
+    ]
+    assert "_discarded" not in second
+    assert [entry["path"] for entry in third["_discarded"]] == [["x"], ["context", "n"], ["context", "t"]]
 
 
 @pytest.mark.parametrize(

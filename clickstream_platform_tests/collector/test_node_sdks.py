@@ -1,4 +1,7 @@
-"""The Node SDKs of Segment and RudderStack, unmodified: each event exactly once, also after 429 and 503."""
+"""The Node SDKs of Segment and RudderStack, unmodified: each event exactly once, also after 429 and 503.
+
+Part of `make test-e2e`, for it needs node; what they sent when it was recorded is in `test_sdks`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ import pytest
 from clickstream_platform_tests.collector.running import CUSTOMER, FAST, KEY, MemorySink, running_collector
 from clickstream_platform_tests.collector.test_sdks import SENT, SlowKeys, busy_at_first
 from clickstream_platform_tests.npm import install_packages, run_script
+
+pytestmark = pytest.mark.e2e
 
 _SEND = """
 client.identify({userId: 'u1', traits: {email: 'a@b.c', signup: new Date()}})

@@ -128,3 +128,101 @@ def test_nothing_that_was_safe_is_lost_when_the_process_is_killed(tmp_path: Path
         spool.close()
         assert numbers[: safe + 1] == list(range(safe + 1))
         assert len(numbers) <= safe + 2  # one may be on disk that nobody was told of
+
+
+@pytest.mark.parametrize("damage", [b"!", b"\0"])
+@pytest.mark.parametrize("is_reopened", [True, False])
+def test_damage_costs_no_record_that_comes_after_it(tmp_path: Path, damage: bytes, is_reopened: bool) -> None:
+    """A broken block in the middle, found at the start of a process or only when it is read."""
+    spool = Spool(tmp_path, segment_bytes=10**6)
+    for number in range(10, 15):
+        spool.append(records(range(number, number + 1)))
+    (path,) = tmp_path.glob("*.spool")
+    whole = path.read_bytes()
+    (first,) = [record.to_frame() for record in records(range(11, 12))]
+    start = whole.index(first)
+    path.write_bytes(whole[:start] + damage * len(first) + whole[start + len(first) :])
+    if is_reopened:
+        spool.close()
+        spool = Spool(tmp_path, segment_bytes=10**6)
+    assert drain(spool) == [*records(range(10, 11)), *records(range(12, 15))]
+    assert spool.damaged_bytes == len(first)
+    spool.close()
+    assert [path.read_bytes() for path in tmp_path.glob("*.damaged")] == [damage * len(first)]
+
+
+def test_a_failed_write_that_can_t_be_cut_off_costs_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk takes half a record and then refuses everything; what is appended once it is well again is read."""
+    spool = Spool(tmp_path, segment_bytes=10**6)
+    spool.append(records(range(3)))
+    write, broken = os.write, OSError(5, "Input/output error")
+
+    def half(file: int, data: memoryview) -> int:
+        if len(data) < 20:
+            raise broken
+        return write(file, data[: len(data) // 2])
+
+    def refuse(*_: object) -> None:
+        raise broken
+
+    with monkeypatch.context() as patch:
+        patch.setattr("clickstream_platform.collector.spool.os.write", half)
+        patch.setattr("clickstream_platform.collector.spool.os.truncate", refuse)
+        with pytest.raises(OSError, match="Input/output"):
+            spool.append(records(range(3, 6)))
+    spool.append(records(range(6, 9)))
+    spool.close()
+    again = Spool(tmp_path, segment_bytes=10**6)
+    found = drain(again)
+    assert [record for record in found if record not in records(range(3, 6))] == [
+        *records(range(3)),
+        *records(range(6, 9)),
+    ]
+    again.close()
+
+
+def test_a_full_disk_does_not_keep_a_collector_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(tmp_path, segment_bytes=10**6)
+    spool.append(records(range(3)))
+    spool.close()
+    (path,) = tmp_path.glob("*.spool")
+    path.write_bytes(path.read_bytes() + b"CSP1 torn")
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        again = Spool(tmp_path, segment_bytes=10**6)
+        assert drain(again) == records(range(3))
+        again.close()
+    (aside,) = tmp_path.glob("*.damaged")
+    assert aside.read_bytes().endswith(b"CSP1 torn")
+
+
+def test_a_segment_that_can_t_be_read_lets_others_come_first(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, segment_bytes=1)
+    for number in range(3):
+        spool.append(records(range(number, number + 1)))
+    spool.close()
+    first = min(tmp_path.glob("*.spool"))
+    whole = first.read_bytes()
+    first.unlink()
+    first.mkdir()  # reading it is an error
+    again = Spool(tmp_path, segment_bytes=1)
+    segment = again.oldest()
+    assert segment is not None
+    with pytest.raises(OSError, match="directory"):
+        again.read(segment)
+    again.postpone(segment)
+    for number in (1, 2):
+        other = again.oldest()
+        assert other is not None
+        assert again.read(other) == records(range(number, number + 1))
+        again.remove(other)
+    first.rmdir()
+    first.write_bytes(whole)
+    assert drain(again) == records(range(1))
+    again.close()

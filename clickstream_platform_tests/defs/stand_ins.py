@@ -18,6 +18,9 @@ from clickstream_platform.pipeline.opening import Offender, Pipeline
 from clickstream_platform.wiring import Wiring
 from clickstream_platform_tests.pipeline.stand_ins import StandInWiring
 
+CLASHING = ("café", "caf_850f7dc439")
+"""Two slugs with the same name in Dagster: the second is written like the name that the first one gets there."""
+
 
 @dataclass(frozen=True)
 class StandInPipeline(Pipeline):

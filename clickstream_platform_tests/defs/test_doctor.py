@@ -14,9 +14,12 @@ from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteJobOr
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
 
-from clickstream_platform.defs.doctor import age, check_dagster, read_failures
+from clickstream_platform.defs.doctor import age, check_dagster, check_names, read_failures
 from clickstream_platform.defs.driver import prepare_home
 from clickstream_platform.doctor.findings import Finding, Status
+from clickstream_platform.registry.entities import Customer, Policy, Snapshot
+from clickstream_platform.registry.refusals import RegistryUnavailableError
+from clickstream_platform_tests.defs.stand_ins import CLASHING
 
 NOW = datetime.now(UTC)
 
@@ -50,6 +53,15 @@ def open_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, event: s
     assert found is not None
     assert found.status is status
     return run.run_id
+
+
+def snapshot_of(*slugs: str) -> Snapshot:
+    """Return a registry with these customers, the first one the youngest."""
+    customers = tuple(
+        Customer(slug, slug, Policy(), "default", False, NOW - timedelta(days=number))
+        for number, slug in enumerate(slugs)
+    )
+    return Snapshot(customers, (), (), "", NOW)
 
 
 def test_a_home_that_is_not_there_is_nothing_to_check(tmp_path: Path) -> None:
@@ -111,3 +123,25 @@ def test_an_instance_that_does_not_open_fails(tmp_path: Path) -> None:
 )
 def test_ages_are_told_as_people_say_them(seconds: float, text: str) -> None:
     assert age(seconds) == text
+
+
+def test_customers_with_names_of_their_own_are_fine() -> None:
+    found = check_names(lambda: snapshot_of("acme", "café", "注文"))
+    assert (found.check, found.status) == ("names", Status.OK)
+
+
+def test_a_customer_without_a_name_of_its_own_is_named_with_the_one_who_has_it() -> None:
+    older, younger = CLASHING
+    found = check_names(lambda: snapshot_of(younger, "acme", older))
+    assert found.status is Status.FAIL
+    assert found.detail.startswith(f"{younger}: has no assets and is not loaded, because the older customer {older!r}")
+    assert "acme" not in found.detail
+    assert "another slug" in found.remedy
+
+
+def test_a_registry_that_is_away_is_a_finding_too() -> None:
+    def away() -> Snapshot:
+        raise RegistryUnavailableError("asking the registry", cause="it is away", remedy="Start it.")
+
+    found = check_names(away)
+    assert (found.check, found.status, found.remedy) == ("names", Status.FAIL, "Start it.")

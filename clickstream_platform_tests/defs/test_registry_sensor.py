@@ -13,7 +13,7 @@ from dagster._core.test_utils import create_run_for_test
 from clickstream_platform.pipeline.registry_memory import RegistryMemory
 from clickstream_platform.pipeline.registry_sync import LEAVING
 from clickstream_platform.registry.entities import EventState, Policy
-from clickstream_platform_tests.defs.stand_ins import Workbench
+from clickstream_platform_tests.defs.stand_ins import CLASHING, Workbench
 from clickstream_platform_tests.pipeline.stand_ins import NINE, TEN, TWELVE
 
 ORDER_LINE = b'{"type": "track", "event": "Order Completed", "properties": {"total": 5}}\n'
@@ -308,3 +308,26 @@ def test_a_removed_customer_is_followed_by_a_reload_without_it(sensors: Sensors)
     sensors.tick("registry")
     assert sensors.partitions("tiny") == []
     assert "tiny" not in RegistryMemory.from_cursor(sensors.cursors["registry"]).followed
+
+
+def test_a_customer_whose_name_an_older_one_has_is_left_out_and_all_others_go_on(
+    sensors: Sensors, capfd: pytest.CaptureFixture[str]
+) -> None:
+    older, younger = CLASHING
+    wiring = sensors.bench.wiring
+    sensors.bench.register(older)
+    wiring.clock.advance(timedelta(minutes=1))
+    wiring.registry.add_customer(younger)
+    wiring.registry.add_event("acme", "order")
+    wiring.put(older, "order", NINE)
+    clash = f"{younger}: has no assets and is not loaded, because the older customer {older!r} has its name in Dagster"
+    message = sensors.tick("registry").skip_message
+    assert message.startswith(f"acme: partitions added for order; {clash}")
+    assert "another slug" in message
+    assert f"ERROR - {clash}" in capfd.readouterr().err
+    assert sensors.partitions() == ["order"]
+    assert sensors.run("hours") == [f"{older}|2026-11-22T09"]
+    wiring.registry.remove_customer(older)
+    message = sensors.tick("registry").skip_message
+    assert message.startswith(f"new customers: {younger}; removed customers: {older}")
+    assert clash not in message

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,20 @@ from typing import Any
 from clickstream_platform_tests.shared_data import REPOSITORY
 
 COMMAND = Path(sys.executable).with_name("clickstream")
-READY_SECONDS = 120
+READY_SECONDS = 240
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A running stack: where its data is, and where Dagster's web interface and the registry listen."""
+    """A running stack: where its data is, and where Dagster's web interface and the registry listen.
+
+    `processes` are those that the test started: `clickstream dev`, or the parts one by one.
+    """
 
     home: Path
     url: str
     registry_url: str
+    processes: tuple[subprocess.Popen[bytes], ...] = ()
 
     def run(self, *arguments: str) -> str:
         """Run a command of the platform on this stack's data; return what it printed."""
@@ -123,9 +127,9 @@ def running_stack(home: Path, *, with_demo: bool = True, interval_seconds: int |
     environment = {"CLICKSTREAM_HOME": str(home)}
     if interval_seconds is not None:
         environment["CLICKSTREAM_SENSOR_INTERVAL_SECONDS"] = str(interval_seconds)
-    stack = Stack(home, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{registry_port}")
     command = [str(COMMAND), "dev", "--port", str(port), "--registry-port", str(registry_port)]
-    with running_process(command, environment, home / "dev.log") as process:
+    with nothing_left(home), running_process(command, environment, home / "dev.log") as process:
+        stack = Stack(home, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{registry_port}", (process,))
         wait_for_code_location(stack, process, home / "dev.log")
         yield stack
 
@@ -134,7 +138,7 @@ def running_stack(home: Path, *, with_demo: bool = True, interval_seconds: int |
 def running_process(
     command: list[str], environment: Mapping[str, str], log: Path, ending: signal.Signals = signal.SIGTERM
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a process and end it, and nothing else, with a signal."""
+    """Start a process and end it, and nothing else, with a signal, also when a test has failed."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -147,9 +151,38 @@ def running_process(
         with ExitStack() as cleanup:
             cleanup.callback(process.wait)
             cleanup.callback(_kill_group, process.pid)
-            yield process
-            process.send_signal(ending)
-            process.wait(60)
+            try:
+                yield process
+            finally:
+                process.send_signal(ending)
+                process.wait(60)
+
+
+@contextmanager
+def nothing_left(home: Path) -> Iterator[None]:
+    """Kill at the end whatever works on a home's data, of whatever group and parent, also when a test has failed."""
+    try:
+        yield
+    finally:
+        while left := processes_of(home):
+            for process_id in left:
+                with suppress(ProcessLookupError):
+                    os.kill(process_id, signal.SIGKILL)
+            time.sleep(0.1)
+
+
+def processes_of(home: Path) -> set[int]:
+    """Return the processes that were started for a home, and their children; none where there is no /proc."""
+    variable = f"CLICKSTREAM_HOME={home}".encode()
+    return {int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if _has(path, variable)}
+
+
+def _has(environment: Path, variable: bytes) -> bool:
+    """Whether a process has a variable; one that has ended has none."""
+    try:
+        return variable in environment.read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 def wait_for_code_location(stack: Stack, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -5,7 +5,6 @@ The sensors tick at their default interval; the times that are printed are those
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from clickstream_platform.model.hours import Hour
-from clickstream_platform_tests.e2e.stack import Stack, running_stack, wait_until
+from clickstream_platform_tests.e2e.stack import Stack, processes_of, running_stack, wait_until
 from clickstream_platform_tests.e2e.test_web_interface import CHROMIUM, CHROMIUM_OPTIONS, keep_picture
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -129,10 +128,21 @@ def test_a_customer_and_an_event_that_were_added_on_the_page_end_as_rows(stack: 
 
 
 def test_a_new_event_is_a_visible_partition_within_a_minute(stack: Stack) -> None:
-    for name in ("First", "Second", "Third"):
-        stack.call("POST", "/customers/standing/events", {"name": name})
-        report("API call -> visible partition", wait_for_partition(stack, "standing", name.lower()))
+    runs, assets, before = stack.runs(), stack.assets(), stack.partitions("standing")
+    names = ["first", "second", "third"]
+    assert not set(names) & set(before)
+    for number, name in enumerate(names, start=1):
+        event = stack.call("POST", "/customers/standing/events", {"name": name.title()})
+        assert (event["slug"], event["state"]) == (name, "active")
+        seconds = wait_for_partition(stack, "standing", name)
+        report("API call -> visible partition", seconds)
+        assert seconds < NEW_PARTITION_SECONDS
+        # This one, and none that nobody has added.
+        assert stack.partitions("standing") == [*before, *names[:number]]
         time.sleep(7)  # so that the calls come at different times between two ticks
+    assert stack.assets() == assets, "an event is a partition, not an asset"
+    assert stack.runs() == runs, "nothing has arrived that could be loaded"
+    assert all(stack.rows("standing", name) == {} for name in names)
 
 
 def test_what_arrives_while_an_event_is_paused_is_loaded_when_it_is_resumed(stack: Stack) -> None:
@@ -195,21 +205,15 @@ def test_a_discovered_event_shows_a_masked_sample_and_is_back_filled_when_it_is_
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_one_signal_ends_every_process(tmp_path: Path, ending: signal.Signals) -> None:
-    def of_this_home() -> list[int]:
-        return sorted(int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if _has(path, variable))
-
-    variable = f"CLICKSTREAM_HOME={tmp_path}".encode()
-    with running_stack(tmp_path, with_demo=False):
-        assert len(of_this_home()) >= 5
-        os.kill(of_this_home()[0], ending)
-        wait_until(lambda: not of_this_home(), 40, lambda: f"{of_this_home()} go on")
-
-
-def _has(environment: Path, variable: bytes) -> bool:
-    """Whether a process has a variable; one that has just ended has none."""
-    try:
-        return variable in environment.read_bytes().split(b"\0")
-    except OSError:
-        return False
+    with running_stack(tmp_path, with_demo=False) as stack:
+        (dev,) = stack.processes
+        started = processes_of(tmp_path)
+        assert dev.pid in started
+        assert len(started) >= 7, "dev, its watcher, the registry, dg, webserver, daemon, code server"
+        dev.send_signal(ending)
+        wait_until(lambda: not processes_of(tmp_path), 40, lambda: f"{processes_of(tmp_path)} of {started} go on")
+        assert dev.wait(5) == (-signal.SIGKILL if ending == signal.SIGKILL else 0)
+        with pytest.raises(OSError, match="refused"):
+            stack.runs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 
@@ -13,6 +14,7 @@ from clickstream_platform.ingest.writer import WriterLimits
 from clickstream_platform.model.damage_marker import DamageMarker
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.manifests import Manifest, Seal
+from clickstream_platform.model.mended_values import MENDED_KEY, read_mended, write_mended
 from clickstream_platform.model.object_keys import RawObjectKey, parse_quarantine_key
 from clickstream_platform.model.quarantined import QuarantinedRecord
 from clickstream_platform.model.staging import StagedBatch
@@ -27,9 +29,15 @@ def _marker(data: bytes) -> bytes:
     return b"" if marker is None else marker.to_line()
 
 
+def _mended(data: bytes) -> bytes:
+    mended = read_mended(json.loads(data)[MENDED_KEY])
+    return b"" if mended is None else b'{"%s":%s}' % (MENDED_KEY.encode(), write_mended(mended))
+
+
 FORMS: dict[str, Callable[[bytes], bytes]] = {
     '{"receivedAt"': lambda data: Router(Hour.parse("2026-11-22T09")).route(b'{"type":"page"}')[1],
     '{"_damaged"': _marker,
+    '{"_discarded"': _mended,
     '{"version":1,"hour"': lambda data: Seal.from_json(data).to_json(),
     '{"version":1,"customer"': lambda data: Manifest.from_json(data).to_json(),
     '{"customer"': lambda data: StagedBatch.from_json(data).to_json(),

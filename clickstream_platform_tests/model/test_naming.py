@@ -240,3 +240,18 @@ def test_every_letter_with_case_and_every_digit_is_stable() -> None:
     some = [character for character in every if unicodedata.category(character) in {"Lu", "Lt", "No", "Nl"}]
     names = [snake_case(text) for character in some for text in (character, f"a{character}", f"{character}b")]
     assert [name for name in names if snake_case(name) != name or (name and not is_slug(name))] == []
+
+
+MARKS = st.text(st.sampled_from("\u0301\u0316\u0344\u0f73\u0f75\u0327\u0e38\u0330\u05b0\u3099"), max_size=120)
+
+
+@given(st.text(st.sampled_from("aAé_か1 "), max_size=3), MARKS, st.text(st.sampled_from("bB_2 "), max_size=3), MARKS)
+def test_many_marks_give_a_stable_name(first: str, marks: str, second: str, more: str) -> None:
+    name = snake_case(first + marks + second + more)
+    assert snake_case(name) == name
+    assert unicodedata.normalize("NFKC", name) == name
+
+
+def test_names_differ_by_the_marks_that_scripts_use_and_not_by_thousands() -> None:
+    assert snake_case("a" + "\u0316" * 29) != snake_case("a" + "\u0316" * 30)
+    assert snake_case("a" + "\u0316" * 30) == snake_case("a" + "\u0316" * 31) == snake_case("a" + "\u0316" * 3_000_000)

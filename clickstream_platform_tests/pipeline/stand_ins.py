@@ -115,7 +115,9 @@ class RecordingLoader:
     def max_abs_integer(self, table: str, column: str) -> int:
         return 0
 
-    def load(self, batch: StagedBatch, *, run_id: str, started_at: datetime) -> RecordedReport:
+    def load(
+        self, batch: StagedBatch, *, run_id: str, started_at: datetime, replacing: Mapping[str, str] | None = None
+    ) -> RecordedReport:
         self.story.append(tuple(stream.event for stream in batch.streams))
         if self.next_errors:
             raise self.next_errors.pop(0)

@@ -64,6 +64,25 @@ def test_keys_stay_while_the_registry_is_away(registry: RegistryService) -> None
     keys.stop()
 
 
+def test_no_failure_ends_the_reading_for_good(registry: RegistryService) -> None:
+    """Without its thread a revoked key would be valid for ever, and a new one unknown."""
+    registry.add_write_key("acme", "web")
+    failures = [RuntimeError("a defect"), RegistryError("asking the registry", cause="it is away", remedy="Wait.")]
+
+    def read() -> Snapshot:
+        if failures:
+            raise failures.pop(0)
+        return registry.snapshot()
+
+    keys = RegistryKeys(read, refresh_seconds=0.01)
+    keys.start()
+    deadline = time.monotonic() + 5
+    while not keys.is_ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    keys.stop()
+
+
 def test_write_keys_never_reach_the_object_store() -> None:
     copies = NoCopies()
     copies.put("registry", b"hashes")

@@ -17,9 +17,9 @@ SCHEMA = {"type": "object", "properties": {"price": {"type": "number"}}, "requir
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> CommandLine:
+def cli(registry_url: str) -> CommandLine:
     """Give the commands of a registry with one event."""
-    commands = CommandLine(f"sqlite:///{tmp_path / 'registry.db'}")
+    commands = CommandLine(registry_url)
     commands.answer("customers", "add", "acme")
     commands.answer("events", "add", "acme", "Order Completed")
     return commands

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,9 +12,9 @@ from clickstream_platform_tests.registry.command_line import CommandLine
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> CommandLine:
+def cli(registry_url: str) -> CommandLine:
     """Give the commands of a registry with one customer."""
-    commands = CommandLine(f"sqlite:///{tmp_path / 'registry.db'}")
+    commands = CommandLine(registry_url)
     commands.answer("customers", "add", "acme")
     return commands
 

@@ -11,6 +11,7 @@ from clickstream_platform.registry.entities import EventState, Policy
 from clickstream_platform.registry.opening import open_registry
 from clickstream_platform.registry.refusals import ConflictError, NotFoundError
 from clickstream_platform_tests.registry.conftest import START
+from clickstream_platform_tests.registry.examples import examples
 
 SLUGS = st.sampled_from(["a", "b", "注文"])
 ALLOWED: dict[str, dict[str | None, str]] = {
@@ -140,5 +141,5 @@ class EventLife(RuleBasedStateMachine):
 
 TestEventLife = EventLife.TestCase
 TestEventLife.settings = settings(
-    max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(12), stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

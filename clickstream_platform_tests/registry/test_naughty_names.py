@@ -108,8 +108,8 @@ def test_registry_and_yaml(any_registry: RegistryService, names: list[str], tmp_
         assert export_document(other) == exported
 
 
-def test_commands(names: list[str], tmp_path: Path) -> None:
-    cli = CommandLine(f"sqlite:///{tmp_path / 'registry.db'}")
+def test_commands(names: list[str], registry_url: str) -> None:
+    cli = CommandLine(registry_url)
     cli.answer("customers", "add", "acme")
     events = dict(list(_events(names).items())[:: len(names) // 25 + 1])
     for slug, name in events.items():

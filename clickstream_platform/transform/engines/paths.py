@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from clickstream_platform.model.mended_values import MENDED_KEY
 from clickstream_platform.transform.layout import OBJECT_FIELDS, Path, column_of
 
 # More paths than this are not extracted together: the cost of one row grows with them.
@@ -40,9 +41,11 @@ class PathPlan:
     _frozen: FrozenPlan | None = None
 
     def learn(self, record: dict[str, Any]) -> None:
-        """Add the record's paths, as far as they fit."""
+        """Add the record's paths, as far as they fit; what the collector tells in a record is read one by one."""
         for path in leaf_paths(record, self.max_depth):
-            if path not in self.paths and len(self.paths) < MAX_PATHS and all(map(_PLAIN_KEY.fullmatch, path)):
+            if path in self.paths or len(self.paths) >= MAX_PATHS or path[0] == MENDED_KEY:
+                continue
+            if all(map(_PLAIN_KEY.fullmatch, path)):
                 self.paths[path] = len(self.paths)
                 self._frozen = None
 

@@ -56,9 +56,9 @@ class Machine:
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[RegistryService]:
+def service(registry_url: str) -> Iterator[RegistryService]:
     """Give a registry with `acme`, whose events are active at once, and `careful`, whose events wait."""
-    with open_registry(f"sqlite:///{tmp_path / 'registry.db'}", FixedClock(NOW)) as opened:
+    with open_registry(registry_url, FixedClock(NOW)) as opened:
         opened.add_customer("acme")
         opened.add_customer("careful", policy=Policy(auto_activate=False))
         opened.add_event("acme", "sale")

@@ -1,4 +1,4 @@
-"""The registry's real HTTP service on a free port: in a thread of this process, or as a process that can be killed.
+"""The registry's real HTTP service as a process on a free port, which can be killed.
 
 What belongs here: starting and stopping it. What does not: what is asked of it.
 """
@@ -10,12 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -32,24 +29,6 @@ def server_of(service: RegistryService, clock: Clock, port: int) -> uvicorn.Serv
     """Return the service's server; nothing is limited, for a test asks much at once."""
     app = create_app(service, ApiSettings(rate_limit="1000000/minute"), clock=clock)
     return uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_level="warning", ws="none"))
-
-
-@contextmanager
-def serving_in_a_thread(service: RegistryService, clock: Clock) -> Iterator[str]:
-    """Serve a registry; yield the address."""
-    server = server_of(service, clock, 0)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + READY_SECONDS
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 class RegistryProcess:

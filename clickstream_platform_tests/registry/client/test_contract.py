@@ -29,10 +29,11 @@ from clickstream_platform.registry.client.copies import SharedCopy
 from clickstream_platform.registry.client.outbox import Outbox
 from clickstream_platform.registry.client.transport import Transport
 from clickstream_platform.registry.entities import Destination, EventState, Policy
+from clickstream_platform.registry.http.app import ApiSettings, create_app
 from clickstream_platform.registry.reader import RegistryReader
 from clickstream_platform.registry.refusals import ConflictError, InvalidRequestError, NotFoundError
-from clickstream_platform_tests.registry.client.real_api import serving_in_a_thread
 from clickstream_platform_tests.registry.client.scripted_api import serving
+from clickstream_platform_tests.registry.served_apps import serving as serving_app
 
 NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 NINE = Hour.parse("2026-11-22T09")
@@ -68,12 +69,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RegistryS
     clock = FixedClock(NOW)
     with open_registry(f"sqlite:///{tmp_path_factory.mktemp('served') / 'registry.db'}", clock) as service:
         _, token = service.add_token("tests", "operator")
-        with serving_in_a_thread(service, clock) as url:
+        app = create_app(service, ApiSettings(rate_limit="1000000/minute"), clock=clock)
+        with serving_app(app) as url:
             yield service, url, token
 
 
 @pytest.fixture(params=["service", "client of the stand-in", "client of the real API"])
-def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
+def subject(request: pytest.FixtureRequest, registry_url: str, tmp_path: Path) -> Iterator[Subject]:
     if request.param == "client of the real API":
         service, url, token = request.getfixturevalue("served")
         for customer in service.list_customers():
@@ -81,7 +83,7 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]
         with client_of(url, token, tmp_path) as client:
             yield Subject(client, service, is_client=True)
         return
-    with open_registry(f"sqlite:///{tmp_path / 'registry.db'}", FixedClock(NOW)) as service:
+    with open_registry(registry_url, FixedClock(NOW)) as service:
         if request.param == "service":
             yield Subject(service, service, is_client=False)
             return

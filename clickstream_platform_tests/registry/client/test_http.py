@@ -24,6 +24,7 @@ from clickstream_platform.registry.refusals import (
     RegistryUnavailableError,
 )
 from clickstream_platform_tests.registry.client.scripted_api import TOKEN, Handler, ScriptedApi
+from clickstream_platform_tests.registry.examples import examples
 
 HOUR = "2026-11-22T09"
 SEEN = {"sale": ("Sale", 1)}
@@ -178,7 +179,7 @@ def test_an_address_may_have_a_path(api: ScriptedApi) -> None:
     assert check_url("https://tools/registry/") == "https://tools/registry"
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(
     st.integers(100, 599),
     st.sampled_from(["application/problem+json", "text/html", ""]),

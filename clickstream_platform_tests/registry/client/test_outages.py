@@ -28,6 +28,7 @@ from clickstream_platform.registry.entities import Customer, Event, Policy
 from clickstream_platform.registry.refusals import ConflictError, NotFoundError, RegistryUnavailableError
 from clickstream_platform.registry.sightings import Samples, Seen
 from clickstream_platform_tests.registry.client.conftest import NOW
+from clickstream_platform_tests.registry.examples import examples
 
 SLUGS = st.sampled_from(["a", "b", "注文"])
 HOURS = st.integers(0, 5).map(lambda hour: f"2026-11-22T{hour:02}")
@@ -169,4 +170,4 @@ class Outages(RuleBasedStateMachine):
 
 
 TestOutages = Outages.TestCase
-TestOutages.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestOutages.settings = settings(max_examples=examples(20), stateful_step_count=25, deadline=None)

@@ -16,6 +16,7 @@ from clickstream_platform.registry.opening import open_registry
 from clickstream_platform.registry.refusals import InvalidRequestError
 from clickstream_platform.registry.service import RegistryService
 from clickstream_platform_tests.registry.conftest import START
+from clickstream_platform_tests.registry.examples import examples
 from clickstream_platform_tests.registry.exchange.documents import documents
 
 
@@ -39,7 +40,7 @@ def _import(registry: RegistryService, document: dict[str, Any], *, prune: bool 
     apply_plan(registry, plan_changes(registry, document, prune=prune))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(25))
 @given(documents())
 def test_what_is_imported_is_exported(document: dict[str, Any]) -> None:
     registry = _emptied()
@@ -48,7 +49,7 @@ def test_what_is_imported_is_exported(document: dict[str, Any]) -> None:
     assert plan_changes(registry, document, prune=True).changes == ()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(25))
 @given(documents(), documents())
 def test_any_registry_becomes_what_a_document_says_unless_that_is_refused(
     before: dict[str, Any], after: dict[str, Any]

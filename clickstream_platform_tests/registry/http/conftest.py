@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from clickstream_platform.gateways.clock import FixedClock
+from clickstream_platform.registry.http import app as app_module
 from clickstream_platform.registry.http.app import ApiSettings, OidcSettings, create_app
 from clickstream_platform.registry.service import RegistryService
 from clickstream_platform_tests.registry.http.issuing import AUDIENCE, Issuer
-from clickstream_platform_tests.registry.http.serving import Api, add_tokens, serving
+from clickstream_platform_tests.registry.http.serving import Api, add_tokens
+from clickstream_platform_tests.registry.served_apps import serving
 
 SETTINGS = ApiSettings(rate_limit="100000/minute")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _described_once() -> Iterator[None]:
+    """Make the OpenAPI document once: it takes longer than most of these tests, and each application's is the same."""
+    describe, made = app_module._describe, list[dict[str, Any]]()
+
+    def describe_once(app: FastAPI) -> None:
+        if not made:
+            describe(app)
+            made.append(app.openapi())
+        app.openapi_schema = made[0]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(app_module, "_describe", describe_once)
+        yield
 
 
 @pytest.fixture
@@ -41,11 +61,11 @@ def trusting(registry: RegistryService, clock: FixedClock, issuer: Issuer) -> It
     """Give an API that takes the issuer's tokens."""
     oidc = OidcSettings(issuer=issuer.address, audience=AUDIENCE)
     app = create_app(registry, ApiSettings(oidc=oidc), clock=clock)
-    with serving(app) as address, httpx.Client(base_url=address) as client:
+    with serving(app) as address, httpx.Client(base_url=address, verify=False) as client:
         yield Api(app, registry, client, add_tokens(registry))
 
 
 def _served(registry: RegistryService, clock: FixedClock) -> Iterator[Api]:
     app = create_app(registry, SETTINGS, clock=clock)
-    with serving(app) as address, httpx.Client(base_url=address, timeout=30) as client:
+    with serving(app) as address, httpx.Client(base_url=address, timeout=30, verify=False) as client:
         yield Api(app, registry, client, add_tokens(registry))

@@ -1,20 +1,15 @@
-"""The API behind a real server in a thread, and clients with a token of each scope.
+"""An API that is served, and a client with a token of each scope.
 
 Belongs here: what the tests of this folder share. Does not: tests.
 """
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 
 from clickstream_platform.registry.access import CUSTOMER_SCOPES, Scope
@@ -22,23 +17,6 @@ from clickstream_platform.registry.service import RegistryService
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 OWN, OTHER, UNKNOWN = "acme", "rival", "nobody"
-
-
-@contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """Run an application on a free port of this machine and give its address."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        while not server.started and thread.is_alive():
-            time.sleep(0.005)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
 
 
 @dataclass

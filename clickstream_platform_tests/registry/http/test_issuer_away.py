@@ -22,7 +22,8 @@ from clickstream_platform.registry.http.problems import Problem, ProblemError
 from clickstream_platform.registry.refusals import UnauthenticatedError
 from clickstream_platform.registry.service import RegistryService
 from clickstream_platform_tests.registry.http.issuing import AUDIENCE, Issuer, ask
-from clickstream_platform_tests.registry.http.serving import Api, add_tokens, serving
+from clickstream_platform_tests.registry.http.serving import Api, add_tokens
+from clickstream_platform_tests.registry.served_apps import serving
 
 
 class Watch:
@@ -194,7 +195,7 @@ def test_what_an_issuer_does_not_settle_counts_for_the_address(
 ) -> None:
     oidc = OidcSettings(issuer=issuer.address, audience=AUDIENCE)
     app = create_app(registry, ApiSettings(oidc=oidc, rate_limit="4/hour"), clock=clock)
-    with serving(app) as address, httpx.Client(base_url=address) as client:
+    with serving(app) as address, httpx.Client(base_url=address, verify=False) as client:
         api = Api(app, registry, client, add_tokens(registry))
         assert api.send("GET", "/v1/customers").status_code == 200
         useless = [issuer.token(clickstream_scope="owner") for _ in range(2)]
@@ -210,6 +211,6 @@ def test_an_issuer_that_is_away_counts_for_the_address(
     issuer.is_up = False
     oidc = OidcSettings(issuer=issuer.address, audience=AUDIENCE)
     app = create_app(registry, ApiSettings(oidc=oidc, rate_limit="4/hour"), clock=clock)
-    with serving(app) as address, httpx.Client(base_url=address) as client:
+    with serving(app) as address, httpx.Client(base_url=address, verify=False) as client:
         api = Api(app, registry, client, {})
         assert [ask(api, issuer.token()).status_code for _ in range(6)] == [503] * 4 + [429] * 2

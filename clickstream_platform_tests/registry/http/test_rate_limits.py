@@ -12,14 +12,15 @@ from clickstream_platform.gateways.clock import FixedClock
 from clickstream_platform.registry.http.app import ApiSettings, create_app
 from clickstream_platform.registry.http.rate_limits import RateLimits, address_of
 from clickstream_platform.registry.service import RegistryService
-from clickstream_platform_tests.registry.http.serving import Api, add_tokens, serving
+from clickstream_platform_tests.registry.http.serving import Api, add_tokens
+from clickstream_platform_tests.registry.served_apps import serving
 
 
 @pytest.fixture
 def limited(registry: RegistryService, clock: FixedClock) -> Iterator[Api]:
     """Give an API that takes five requests an hour of each."""
     app = create_app(registry, ApiSettings(rate_limit="5/hour"), clock=clock)
-    with serving(app) as address, httpx.Client(base_url=address) as client:
+    with serving(app) as address, httpx.Client(base_url=address, verify=False) as client:
         yield Api(app, registry, client, add_tokens(registry))
 
 

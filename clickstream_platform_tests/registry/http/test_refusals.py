@@ -21,7 +21,8 @@ from clickstream_platform.registry.opening import open_registry
 from clickstream_platform.registry.secret_texts import TOKEN_PREFIX, hash_of, new_secret
 from clickstream_platform.registry.service import RegistryService
 from clickstream_platform.registry.store import Store
-from clickstream_platform_tests.registry.http.serving import OWN, Api, add_tokens, serving
+from clickstream_platform_tests.registry.http.serving import OWN, Api, add_tokens
+from clickstream_platform_tests.registry.served_apps import serving
 
 JSON = {"Content-Type": "application/json"}
 EVENTS = f"/v1/customers/{OWN}/events"
@@ -78,7 +79,7 @@ def test_schemas_that_json_readers_disagree_on(api: Api, schema: str) -> None:
 
 def test_bodies_that_are_too_long(registry: RegistryService, clock: FixedClock) -> None:
     app = create_app(registry, ApiSettings(max_body_bytes=1_000, max_long_body_bytes=5_000), clock=clock)
-    with serving(app) as address, httpx.Client(base_url=address) as client:
+    with serving(app) as address, httpx.Client(base_url=address, verify=False) as client:
         api = Api(app, registry, client, add_tokens(registry))
         body = json.dumps({"name": "a" * 990}).encode()
         assert len(body) > 1_000
@@ -185,7 +186,7 @@ def test_the_database_is_gone(tmp_path: Path, clock: FixedClock, caplog: pytest.
     store = Store(f"sqlite:///{tmp_path / 'gone' / 'registry.db'}")
     with RegistryService(store, clock) as registry:  # nobody migrated it: there are no tables
         app = create_app(registry, ApiSettings(), clock=clock)
-        with serving(app) as address, httpx.Client(base_url=address) as client:
+        with serving(app) as address, httpx.Client(base_url=address, verify=False) as client:
             for path in ("/v1/customers", "/v1/snapshot", "/readyz"):
                 answer = client.get(path, headers={"Authorization": "Bearer cst_secretsecretsecretsecretsecretse"})
                 assert answer.status_code == 503
@@ -205,7 +206,11 @@ def test_another_writer_holds_the_database(tmp_path: Path, clock: FixedClock) ->
         first.authenticate(tokens["admin"])  # its use is noted, so that asking writes nothing
         with RegistryService(Store(url, busy_timeout_seconds=0.05), clock) as registry:
             app = create_app(registry, ApiSettings(), clock=clock)
-            with serving(app) as address, httpx.Client(base_url=address) as client, first._store.writing():
+            with (
+                serving(app) as address,
+                httpx.Client(base_url=address, verify=False) as client,
+                first._store.writing(),
+            ):
                 api = Api(app, registry, client, tokens)
                 assert api.problem(api.send("POST", EVENTS, {"name": "a"})) == (503, "CP-1019")
                 assert api.send("GET", EVENTS).status_code == 200

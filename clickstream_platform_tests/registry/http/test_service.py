@@ -22,7 +22,8 @@ from clickstream_platform.registry.ports import DryRun
 from clickstream_platform.registry.refusals import RegistryUnavailableError
 from clickstream_platform.registry.secret_texts import hash_of
 from clickstream_platform.registry.service import RegistryService
-from clickstream_platform_tests.registry.http.serving import OTHER, OWN, SCOPES, Api, add_tokens, serving
+from clickstream_platform_tests.registry.http.serving import OTHER, OWN, SCOPES, Api, add_tokens
+from clickstream_platform_tests.registry.served_apps import serving
 
 
 @pytest.fixture
@@ -249,7 +250,7 @@ def test_only_a_few_try_out_contracts_at_once(registry: RegistryService, clock: 
             raise RegistryUnavailableError("reading", cause="away", remedy="Wait.")
 
     app = create_app(registry, ApiSettings(), clock=clock, probe=SlowProbe())
-    with serving(app) as address, httpx.Client(base_url=address, timeout=30) as client:
+    with serving(app) as address, httpx.Client(base_url=address, timeout=30, verify=False) as client:
         api = Api(app, registry, client, add_tokens(registry))
         registry.add_event(OWN, "sale")
         answers: list[httpx.Response] = []

@@ -1,13 +1,11 @@
 """A registry with its pages on a real server, and people who visit them.
 
-Belongs here: starting the server, logging in, sending forms as a browser does. Does not: expectations.
+Belongs here: the pages and what is behind them, logging in, sending forms as a browser does. Does not: expectations.
 """
 
 from __future__ import annotations
 
 import re
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +13,6 @@ from html import unescape
 from typing import Any
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 
 from clickstream_platform.errors import WarehouseUnavailableError
@@ -27,6 +24,7 @@ from clickstream_platform.registry.pages.visits import COOKIE, csrf_token
 from clickstream_platform.registry.ports import DryRun, DryRunExample, EventStatistics
 from clickstream_platform.registry.refusals import NotFoundError
 from clickstream_platform.registry.service import RegistryService
+from clickstream_platform_tests.registry.served_apps import serving
 
 COLLECTOR = "https://collect.example.com"
 CUSTOMER_SCOPES: tuple[Scope, ...] = ("customer_read", "customer_write")
@@ -115,25 +113,6 @@ def running_site(
     )
     with serving(app) as url:
         yield Site(url, registry, clock, ledgers, probe)
-
-
-@contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """Serve an application from a thread and give its address."""
-    # Without a configuration of its own for logs, a test can read them.
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="off", ws="none")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert server.started, "the server did not start"
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
 
 
 def text_of(response: httpx.Response) -> str:

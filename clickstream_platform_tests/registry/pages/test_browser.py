@@ -250,6 +250,12 @@ def press_until(page: Page, name: str, most: int = 60) -> None:
     pytest.fail(f"{name!r} is not reached by the keyboard")
 
 
+def choose(page: Page, name: str, key: str = "Enter") -> None:
+    """Go to something of this name with Tab, and press a key there."""
+    press_until(page, name)
+    page.keyboard.press(key)
+
+
 def test_everything_works_by_keyboard(browser: Browser, shop: Site) -> None:
     _, token = shop.registry.add_token("Jane Doe", "admin")
     context = browser.new_context(viewport=WIDE)
@@ -263,27 +269,20 @@ def test_everything_works_by_keyboard(browser: Browser, shop: Site) -> None:
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
-    press_until(page, "Add an event")
-    page.keyboard.press("Enter")
+    choose(page, "Add an event")
     expect(page.get_by_label("Name, as your app sends it")).to_be_focused()
     page.keyboard.type("Bike Rented")
-    press_until(page, "Add event")
-    page.keyboard.press("Enter")
+    choose(page, "Add event")
     expect(page.get_by_role("heading", name="Bike Rented")).to_be_visible()
-    press_until(page, "Pause")
-    page.keyboard.press("Space")
+    choose(page, "Pause", "Space")
     expect(page.get_by_role("status")).to_contain_text("Loading is paused.")
-    press_until(page, "Remove")
-    page.keyboard.press("Enter")
+    choose(page, "Remove")
     expect(page.get_by_role("heading", name="Remove Bike Rented?")).to_be_visible()
-    press_until(page, "Remove the event")
-    page.keyboard.press("Enter")
+    choose(page, "Remove the event")
     expect(page.get_by_role("status")).to_contain_text("The event is removed.")
-    press_until(page, "Contract")
-    page.keyboard.press("Enter")
+    choose(page, "Contract")
     expect(page.get_by_role("group", name="The first version")).to_be_visible()
-    press_until(page, "evolve")
-    page.keyboard.press("ArrowDown")
+    choose(page, "evolve", "ArrowDown")
     expect(page.get_by_label("freeze")).to_be_checked()
     context.close()
 

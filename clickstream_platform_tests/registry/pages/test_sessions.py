@@ -13,7 +13,8 @@ from clickstream_platform.registry.pages import mount_pages
 from clickstream_platform.registry.pages.limiting import FAILURES
 from clickstream_platform.registry.pages.visits import COOKIE, csrf_token
 from clickstream_platform.registry.service import RegistryService
-from clickstream_platform_tests.registry.pages.site import Site, SiteSettings, Visitor, running_site, serving, text_of
+from clickstream_platform_tests.registry.pages.site import Site, SiteSettings, Visitor, running_site, text_of
+from clickstream_platform_tests.registry.served_apps import serving
 
 
 def test_a_token_opens_the_pages_and_logging_out_closes_them(site: Site) -> None:
@@ -39,7 +40,7 @@ def test_the_cookie_is_out_of_reach(registry: RegistryService, clock: FixedClock
     _, text = registry.add_token("jane", "admin")
     with (
         running_site(registry, clock, SiteSettings(registry_secure_cookies=is_secure)) as site,
-        httpx.Client() as client,
+        httpx.Client(verify=False) as client,
     ):
         answer = client.post(f"{site.url}/admin/login", data={"token": text})
     name, *attributes = answer.headers["set-cookie"].split("; ")
@@ -182,7 +183,7 @@ def test_pages_work_behind_a_proxy_that_adds_a_prefix(registry: RegistryService,
     inner, outer = FastAPI(), FastAPI()
     mount_pages(inner, registry, SiteSettings(), None, None, clock)
     outer.mount("/registry", inner)
-    with serving(outer) as url, httpx.Client(follow_redirects=True) as client:
+    with serving(outer) as url, httpx.Client(follow_redirects=True, verify=False) as client:
         page = client.get(f"{url}/registry/admin/customers")
         assert page.url.path == "/registry/admin/login"
         page = client.post(page.url, data={"token": text})

@@ -14,14 +14,7 @@ from clickstream_platform.registry.documents import to_document
 from clickstream_platform.registry.entities import Destination
 from clickstream_platform.registry.http.answers import answered, page
 from clickstream_platform.registry.http.bodies import DestinationValues, NewDestination
-from clickstream_platform.registry.http.dependencies import (
-    After,
-    ExpectedRevision,
-    KnownTags,
-    Limit,
-    Needs,
-    Registry,
-)
+from clickstream_platform.registry.http.dependencies import After, ExpectedRevision, KnownTags, Limit, Needs, Registry
 from clickstream_platform.registry.http.documents import DestinationDocument, Page
 from clickstream_platform.registry.http.routing import ApiRoute
 

@@ -16,14 +16,7 @@ from clickstream_platform.registry.entities import EventState
 from clickstream_platform.registry.events import UNCHANGED
 from clickstream_platform.registry.http.answers import answered, page
 from clickstream_platform.registry.http.bodies import EventPatch, NewEvent
-from clickstream_platform.registry.http.dependencies import (
-    After,
-    ExpectedRevision,
-    KnownTags,
-    Limit,
-    Needs,
-    Registry,
-)
+from clickstream_platform.registry.http.dependencies import After, ExpectedRevision, KnownTags, Limit, Needs, Registry
 from clickstream_platform.registry.http.documents import EventDocument, Page, SampleDocument
 from clickstream_platform.registry.http.routing import ApiRoute
 from clickstream_platform.registry.refusals import NotFoundError

@@ -13,14 +13,7 @@ from clickstream_platform.registry.access import Permission
 from clickstream_platform.registry.documents import to_document
 from clickstream_platform.registry.http.answers import answered, page
 from clickstream_platform.registry.http.bodies import NewWriteKey, Rotation
-from clickstream_platform.registry.http.dependencies import (
-    After,
-    ExpectedRevision,
-    KnownTags,
-    Limit,
-    Needs,
-    Registry,
-)
+from clickstream_platform.registry.http.dependencies import After, ExpectedRevision, KnownTags, Limit, Needs, Registry
 from clickstream_platform.registry.http.documents import NewWriteKeyDocument, Page, WriteKeyDocument
 from clickstream_platform.registry.http.routing import ApiRoute
 
