@@ -18,7 +18,7 @@ from clickstream_platform.cli.support import handle_errors, listening
 from clickstream_platform.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from clickstream_platform.gateways.clock import Clock
+    from clickstream_platform.model.shared_ports import Clock
     from clickstream_platform.registry.http.api_settings import ApiSettings
     from clickstream_platform.registry.service import RegistryService
     from clickstream_platform.settings import Settings
