@@ -13,11 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from clickstream_platform.gateways.clock import Clock, SystemClock
+from clickstream_platform.gateways.clock import SystemClock
 from clickstream_platform.gateways.object_store import ObjectStore
 from clickstream_platform.gateways.part_files import PartFiles
 from clickstream_platform.gateways.stores import open_object_store
 from clickstream_platform.model.hours import Hour
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.registry.entities import Customer, Destination
 from clickstream_platform.registry.reader import RegistryReader
 from clickstream_platform.settings import Settings, load_settings

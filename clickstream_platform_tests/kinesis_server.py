@@ -24,7 +24,7 @@ import pytest
 from botocore.config import Config
 
 from clickstream_platform_tests.npm import install_packages
-from clickstream_platform_tests.s3_server import CREDENTIALS
+from clickstream_platform_tests.servers import CREDENTIALS, accepted_credentials, free_port, stop_server
 
 VERSION = "3.3.3"
 READY_SECONDS = 30
@@ -57,12 +57,7 @@ def running_kinesis_server(path: Path | None = None, port: int = 0) -> Iterator[
     try:
         yield endpoint
     finally:
-        server.terminate()
-        try:
-            server.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        stop_server(server)
 
 
 @cache  # making a client takes longer than what most tests do with a Kinesis stream
@@ -117,10 +112,7 @@ def read_kinesis_stream(endpoint: str, stream_name: str) -> list[dict[str, Any]]
 @pytest.fixture(scope="session")
 def kinesis_endpoint() -> Iterator[str]:
     """Return the endpoint of the session's server; boto3's environment holds credentials that it accepts."""
-    with running_kinesis_server() as endpoint, pytest.MonkeyPatch.context() as patch:
-        for name, value in CREDENTIALS.items():
-            patch.setenv(name, value)
-        patch.delenv("AWS_PROFILE", raising=False)
+    with running_kinesis_server() as endpoint, accepted_credentials():
         yield endpoint
 
 
@@ -128,13 +120,6 @@ def kinesis_endpoint() -> Iterator[str]:
 def kinesis_stream(kinesis_endpoint: str) -> str:
     """Return the name of an empty Kinesis stream with two shards."""
     return create_kinesis_stream(kinesis_endpoint, shards=2)
-
-
-def free_port() -> int:
-    """Return a port of the loopback address that nobody uses at the moment."""
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _started(folder: Path, path: Path | None, port: int) -> tuple[subprocess.Popen[bytes], str]:

@@ -6,7 +6,6 @@ What belongs here: starting and stopping it, buckets, the fixtures. What does no
 from __future__ import annotations
 
 import importlib.util
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,18 +22,13 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+from clickstream_platform_tests.servers import accepted_credentials, free_port, stop_server
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 READY_SECONDS = 60  # it takes one or two on an idle machine
 START_ATTEMPTS = 3  # between finding a free port and using it another process may take it
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "tests",
-    "AWS_SECRET_ACCESS_KEY": "not-a-secret",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "NO_PROXY": "127.0.0.1,localhost",
-}
 
 
 @contextmanager
@@ -47,12 +41,7 @@ def running_s3_server() -> Iterator[str]:
         try:
             yield endpoint
         finally:
-            server.terminate()
-            try:
-                server.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            stop_server(server)
 
 
 def create_bucket(endpoint: str) -> str:
@@ -70,10 +59,7 @@ def _client(endpoint: str) -> S3Client:
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """Return the endpoint of the session's server; boto3's environment holds credentials that it accepts."""
-    with running_s3_server() as endpoint, pytest.MonkeyPatch.context() as patch:
-        for name, value in CREDENTIALS.items():
-            patch.setenv(name, value)
-        patch.delenv("AWS_PROFILE", raising=False)
+    with running_s3_server() as endpoint, accepted_credentials():
         yield endpoint
 
 
@@ -86,7 +72,7 @@ def s3_bucket(s3_endpoint: str) -> str:
 def _started(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     log = folder / "log"
     for _ in range(START_ATTEMPTS):
-        port = _free_port()
+        port = free_port()
         # The environment is the server's alone: settings of the machine it runs on must not change a test.
         environment = {
             "BIND_HOST": "127.0.0.1",
@@ -118,10 +104,3 @@ def _is_ready(server: subprocess.Popen[bytes], endpoint: str) -> bool:
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -147,7 +147,8 @@ def test_every_module_has_a_charter() -> None:
 
 
 def test_nothing_is_left_to_do() -> None:
-    marks = re.compile(r"#.*\b(TODO|FIXME|XXX|HACK)\b|raise NotImplementedError")
+    """Comments that put something off are refused by ruff (rules FIX); this finds code that does."""
+    marks = re.compile(r"raise NotImplementedError")
     found = [
         f"{relative(path)}:{number} {line.strip()}"
         for package in MAX_MODULE_LINES
@@ -276,7 +277,7 @@ def test_documents_that_modules_name_exist() -> None:
 
 def test_no_file_names_a_machine() -> None:
     machine = re.compile(
-        r"/root/|/home/\w|/Users/\w|[\s\"'(=]/work/|[\s\"'(=]/opt/|--(extra-)?index-url|--find-links|files\.pythonhosted"
+        r"/(?:root/|home/\w|Users/\w)|[\s\"'(=]/(?:work|opt)/|--(extra-)?index-url|--find-links|files\.pythonhosted"
     )
     text_files = [
         path

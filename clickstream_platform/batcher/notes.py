@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from clickstream_platform.batcher.names import notes_key, notes_prefix
-from clickstream_platform.batcher.ports import BatchStore, StoredObject
+from clickstream_platform.batcher.ports import BatchStore
 from clickstream_platform.errors import InvalidNameError
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.manifests import ObjectRef
+from clickstream_platform.model.shared_ports import StoredObject
 from clickstream_platform.model.streams import Stream
 
 OBJECTS, IDS = "objects.json", "ids"

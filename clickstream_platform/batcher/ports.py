@@ -6,33 +6,10 @@ Belongs here: the few methods that are used. Does not: Kinesis (`consumer`), the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-
-class StoredObject(Protocol):
-    """What a store tells about an object it holds; size in bytes, modified aware and in UTC."""
-
-    @property
-    def key(self) -> str:
-        """The object's key."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Bytes as stored."""
-        ...
-
-    @property
-    def etag(self) -> str:
-        """The version of its bytes."""
-        ...
-
-    @property
-    def modified(self) -> datetime:
-        """When it was written."""
-        ...
+from clickstream_platform.model.shared_ports import StoredObject
 
 
 class BatchStore(Protocol):
@@ -64,12 +41,4 @@ class BatchStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Delete an object; none to delete is a normal result. Only for the batcher's own notes."""
-        ...
-
-
-class Clock(Protocol):
-    """Tells the time."""
-
-    def now(self) -> datetime:
-        """Return the present moment, aware and in UTC."""
         ...

@@ -38,12 +38,13 @@ from clickstream_platform.batcher.known_ids import load_ids
 from clickstream_platform.batcher.leases import Lease, LeaseLostError, LeaseTable
 from clickstream_platform.batcher.names import hour_of_number, shard_name
 from clickstream_platform.batcher.notes import Notes, WrittenObject
-from clickstream_platform.batcher.ports import BatchStore, Clock
+from clickstream_platform.batcher.ports import BatchStore
 from clickstream_platform.batcher.sealing import due_hours, write_seals
 from clickstream_platform.batcher.seen_ids import SeenIds
 from clickstream_platform.batcher.spool import Spool
 from clickstream_platform.batcher.writing import write_objects
 from clickstream_platform.model.hours import Hour, hour_range
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.observe.batcher_metrics import BatcherMetrics
 
 WATERMARK_SECONDS = 5.0  # an idle shard's watermark moves that often

@@ -13,11 +13,12 @@ from pathlib import Path
 from clickstream_platform.batcher.batch import STRAY
 from clickstream_platform.batcher.names import hour_of_number, sequence_name, strays_key
 from clickstream_platform.batcher.notes import WrittenObject
-from clickstream_platform.batcher.ports import BatchStore, StoredObject
+from clickstream_platform.batcher.ports import BatchStore
 from clickstream_platform.batcher.spool import SpooledObject
 from clickstream_platform.errors import ObjectStoreUnavailableError
 from clickstream_platform.model.manifests import ObjectRef
 from clickstream_platform.model.object_keys import RawObjectKey
+from clickstream_platform.model.shared_ports import StoredObject
 from clickstream_platform.model.streams import Stream
 
 GROUP_OBJECTS = 256

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from clickstream_platform.cli.support import handle_errors
+from clickstream_platform.cli.support import handle_errors, listening
 from clickstream_platform.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def collector_command(
         region=settings.kinesis_region,
         max_workers=2 * delivery.senders,
     )
-    with _listening(host, port) as listener, open_keys(settings, clock) as keys:
+    with listening("starting the collector", host, port) as listener, open_keys(settings, clock) as keys:
         sink.check()
         run_collector(
             listener,
@@ -95,16 +95,3 @@ def _show_address(listener: socket.socket, settings: Settings) -> None:
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     text = f"The collector takes events at {address}/v1 for the Kinesis stream {settings.kinesis_stream}; "
     Console(stderr=True, highlight=False).print(f"{text}its spool is {settings.spool}.", soft_wrap=True)
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise ConfigurationError(
-            "starting the collector",
-            where=f"{host}:{port}",
-            cause=str(error),
-            remedy="Choose another --port or --host.",
-        ) from error

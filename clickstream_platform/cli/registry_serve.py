@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from rich.console import Console
 
-from clickstream_platform.cli.support import handle_errors
+from clickstream_platform.cli.support import handle_errors, listening
 from clickstream_platform.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from clickstream_platform.gateways.clock import Clock
+    from clickstream_platform.model.shared_ports import Clock
     from clickstream_platform.registry.http.api_settings import ApiSettings
     from clickstream_platform.registry.service import RegistryService
     from clickstream_platform.settings import Settings
@@ -56,7 +56,7 @@ def serve_command(
         open_wiring(settings, clock) as wiring,
         closing(LedgerStatistics(wiring)) as statistics,
         closing(WatchedStates(wiring)) as states,
-        listening(host, port) as listener,
+        listening("serving the registry", host, port) as listener,
     ):
         registry = wiring.registry_service
         check_reach(registry, settings, host, clock)
@@ -121,17 +121,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; raise ConfigurationError where that is not possible."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise ConfigurationError(
-            "serving the registry", where=f"{host}:{port}", cause=str(error), remedy="Choose another --port or --host."
-        ) from error
 
 
 def show_address(registry: RegistryService, listener: socket.socket, clock: Clock) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from clickstream_platform.errors import ClickstreamError
+from clickstream_platform.errors import ClickstreamError, ConfigurationError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer as JSON on standard output.")]
 """The option that every command has; a parameter of this type needs the default False."""
@@ -31,6 +32,16 @@ _UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+
+
+def listening(what: str, host: str, port: int) -> socket.socket:
+    """Return a socket that listens; raise ConfigurationError, of `what`, where that is not possible."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        remedy = "Choose another --port or --host."
+        raise ConfigurationError(what, where=f"{host}:{port}", cause=str(error), remedy=remedy) from error
 
 
 def handle_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:

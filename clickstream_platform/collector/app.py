@@ -25,9 +25,10 @@ from clickstream_platform.collector.answers import OK, document, refused
 from clickstream_platform.collector.collecting import Collecting
 from clickstream_platform.collector.delivery import Delivery, OverloadedError
 from clickstream_platform.collector.options import HttpOptions
-from clickstream_platform.collector.ports import Clock, KeyDirectory
+from clickstream_platform.collector.ports import KeyDirectory
 from clickstream_platform.collector.requests import RefusedRequestError, key_of_request
 from clickstream_platform.collector.skew import written
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.observe.collector_metrics import CollectorMetrics
 
 _Handler = Callable[[Request], Awaitable[Response]]

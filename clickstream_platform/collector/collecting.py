@@ -18,7 +18,7 @@ from clickstream_platform.collector.completing import Arrival
 from clickstream_platform.collector.delivery import Delivery
 from clickstream_platform.collector.judging import Judged, judge_items, reject
 from clickstream_platform.collector.options import HttpOptions
-from clickstream_platform.collector.ports import Clock, KeyDirectory, KeyHolder
+from clickstream_platform.collector.ports import KeyDirectory, KeyHolder
 from clickstream_platform.collector.proxies import TrustedProxies
 from clickstream_platform.collector.rate_limits import RateLimits
 from clickstream_platform.collector.reading import Body, read_batch, read_single
@@ -35,6 +35,7 @@ from clickstream_platform.collector.requests import (
 from clickstream_platform.errors import RejectedRecordError
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.records import RejectReason
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.observe.collector_metrics import CollectorMetrics
 from clickstream_platform.observe.tracing import Span, Thinning, is_tracing, record
 

@@ -64,11 +64,3 @@ class KeyDirectory(Protocol):
     def is_ready(self) -> bool:
         """Whether the keys were ever read; before that an unknown key is no reason to refuse one for good."""
         ...
-
-
-class Clock(Protocol):
-    """Tells the time."""
-
-    def now(self) -> datetime:
-        """Return the present moment, aware and in UTC."""
-        ...

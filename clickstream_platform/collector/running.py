@@ -13,9 +13,10 @@ from starlette.types import ASGIApp
 from clickstream_platform.collector.app import make_app
 from clickstream_platform.collector.delivery import Delivery
 from clickstream_platform.collector.options import DeliveryOptions, HttpOptions, SpoolOptions
-from clickstream_platform.collector.ports import Clock, KeyDirectory, RecordSink
+from clickstream_platform.collector.ports import KeyDirectory, RecordSink
 from clickstream_platform.collector.serving import serve
 from clickstream_platform.collector.spooling import Spooler
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.observe.collector_metrics import CollectorMetrics
 
 

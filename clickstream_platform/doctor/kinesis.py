@@ -12,7 +12,7 @@ from pathlib import Path
 from clickstream_platform.batcher.leases import Lease, common_watermark_ms, has_work
 from clickstream_platform.doctor.findings import Finding, Status, attempt, of_error, ok, warn
 from clickstream_platform.errors import ClickstreamError
-from clickstream_platform.gateways.clock import Clock
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.settings import Settings
 from clickstream_platform.wiring import kinesis_reader, lease_table
 

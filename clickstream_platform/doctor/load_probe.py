@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 from clickstream_platform.doctor.findings import Finding, of_error, ok, skipped
 from clickstream_platform.doctor.objects import delete_below
 from clickstream_platform.errors import ClickstreamError, LoadError, ReconciliationError
-from clickstream_platform.gateways.clock import Clock
 from clickstream_platform.gateways.object_store import ObjectStore
 from clickstream_platform.load.port import PartLocator, Session, Warehouse
 from clickstream_platform.load.statements import (
@@ -37,6 +36,7 @@ from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.object_keys import staged_prefix
 from clickstream_platform.model.records import LOAD_COLUMNS
 from clickstream_platform.model.schemas import Column, ColumnType
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.model.staging import StagedPart
 
 _PACK = "pack_0"

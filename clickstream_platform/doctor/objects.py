@@ -20,9 +20,9 @@ from clickstream_platform.doctor.findings import (
     skipped,
 )
 from clickstream_platform.errors import ClickstreamError, ObjectChangedError
-from clickstream_platform.gateways.clock import Clock
 from clickstream_platform.gateways.object_store import ObjectStore
 from clickstream_platform.model.object_keys import RAW_PREFIX, STAGED_PREFIX
+from clickstream_platform.model.shared_ports import Clock
 
 PART = "object store"
 

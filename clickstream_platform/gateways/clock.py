@@ -1,23 +1,14 @@
 """The clock: the one place that asks the machine what time it is.
 
-What belongs here: the port `Clock`, the real clock and the one that tests set. What does not: hours and their
+Belongs here: the real clock and the one that tests set. Does not: the port (`model.shared_ports`), hours and their
 arithmetic (`model.hours`), waiting and back-off (whoever waits).
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from clickstream_platform.errors import ConfigurationError
-
-
-class Clock(Protocol):
-    """Tells the time; passed to whatever needs it, so that tests decide what time it is."""
-
-    def now(self) -> datetime:
-        """Return the present moment, aware and in UTC."""
-        ...
 
 
 class SystemClock:

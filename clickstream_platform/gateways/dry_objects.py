@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from clickstream_platform.gateways.clock import Clock
 from clickstream_platform.gateways.object_store import ObjectInfo, ObjectStore, content_etag, source_size
+from clickstream_platform.model.shared_ports import Clock
 
 
 class DryObjectStore:

@@ -28,7 +28,8 @@ from clickstream_platform.batcher.consumer import (
     ShardsUnavailableError,
 )
 from clickstream_platform.errors import ClickstreamError, ConfigurationError
-from clickstream_platform.gateways.clock import Clock, SystemClock
+from clickstream_platform.gateways.clock import SystemClock
+from clickstream_platform.model.shared_ports import Clock
 
 READ_PAUSE_SECONDS = 0.2
 MAX_RECORDS_PER_READ = 10_000

@@ -25,7 +25,7 @@ from stat import S_ISREG
 from typing import BinaryIO
 
 from clickstream_platform.errors import ConfigurationError, ObjectStoreUnavailableError
-from clickstream_platform.gateways.clock import Clock, SystemClock
+from clickstream_platform.gateways.clock import SystemClock
 from clickstream_platform.gateways.local_errors import local_errors
 from clickstream_platform.gateways.local_listing import EPOCH, folders, info_of, walk
 from clickstream_platform.gateways.local_names import file_name, temporary_name
@@ -38,6 +38,7 @@ from clickstream_platform.gateways.object_store import (
     differs,
     source_size,
 )
+from clickstream_platform.model.shared_ports import Clock
 
 COPY_BYTES = 1 << 20
 _PUBLISH_ATTEMPTS = 100  # a concurrent delete may take the folder away between making it and using it

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from clickstream_platform.gateways.clock import Clock, SystemClock
+from clickstream_platform.gateways.clock import SystemClock
 from clickstream_platform.gateways.object_store import (
     ObjectInfo,
     OneByOne,
@@ -25,6 +25,7 @@ from clickstream_platform.gateways.object_store import (
     not_found,
     source_size,
 )
+from clickstream_platform.model.shared_ports import Clock
 
 
 class MemoryObjectStore(OneByOne):

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from clickstream_platform.errors import ConfigurationError
-from clickstream_platform.gateways.clock import Clock
 from clickstream_platform.gateways.local_objects import LocalObjectStore
 from clickstream_platform.gateways.memory_objects import MemoryObjectStore
 from clickstream_platform.gateways.object_store import DEFAULT_MAX_WORKERS, ObjectStore
+from clickstream_platform.model.shared_ports import Clock
 
 
 def open_object_store(

@@ -9,24 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-
-class StoredObject(Protocol):
-    """What a store tells about an object it holds; size in bytes."""
-
-    @property
-    def key(self) -> str:
-        """The object's key."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Bytes as stored."""
-        ...
-
-    @property
-    def etag(self) -> str:
-        """The version of its bytes."""
-        ...
+from clickstream_platform.model.shared_ports import StoredObject
 
 
 class RawStore(Protocol):

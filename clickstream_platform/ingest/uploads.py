@@ -14,9 +14,10 @@ from pathlib import Path
 
 from clickstream_platform.codecs.gunzip import Gunzip
 from clickstream_platform.errors import ObjectChangedError
-from clickstream_platform.ingest.ports import RawStore, StoredObject
+from clickstream_platform.ingest.ports import RawStore
 from clickstream_platform.model.manifests import ObjectRef
 from clickstream_platform.model.object_keys import RawObjectKey
+from clickstream_platform.model.shared_ports import StoredObject
 
 BATCH_OBJECTS = 256
 BATCH_BYTES = 16 * 1024 * 1024

@@ -22,11 +22,12 @@ from clickstream_platform.errors import (
 from clickstream_platform.load.hour_load import HourLoad, LoadStamp, packs_of, stage_packs
 from clickstream_platform.load.ledger import NEVER_LOADED, EventSums, LedgerRow, read_event_sums
 from clickstream_platform.load.plan import PLATFORM_TABLES, LoadPlan, plan_load
-from clickstream_platform.load.port import Clock, PartLocator, Session, Warehouse
+from clickstream_platform.load.port import PartLocator, Session, Warehouse
 from clickstream_platform.load.queries import ReadLoads
 from clickstream_platform.load.report import LoadOutcome, LoadStatus
 from clickstream_platform.load.retry import RetryPolicy
 from clickstream_platform.load.schema_steps import apply_change
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.model.staging import StagedBatch, StagedStream
 from clickstream_platform.model.streams import LOADS
 

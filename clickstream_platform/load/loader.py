@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 
 from clickstream_platform.load.batch_load import BatchLoad, Tools
 from clickstream_platform.load.ledger import LedgerRow, list_loads, read_event_sums
-from clickstream_platform.load.port import Clock, PartLocator, Warehouse
+from clickstream_platform.load.port import PartLocator, Warehouse
 from clickstream_platform.load.report import LoadReport
 from clickstream_platform.load.retry import RetryPolicy
 from clickstream_platform.load.schema_steps import largest_integer
 from clickstream_platform.load.states import states_of
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.schemas import TableState
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.model.staging import StagedBatch
 from clickstream_platform.model.streams import ACCOUNTS, LOADS, TRACKS, USERS
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import AbstractContextManager
-from datetime import datetime
 from typing import Any, Protocol
 
 from clickstream_platform.load.queries import Query
@@ -91,12 +90,4 @@ class PartLocator(Protocol):
 
     def __call__(self, part: StagedPart) -> str:
         """Return the location; it must stay readable until the load has returned."""
-        ...
-
-
-class Clock(Protocol):
-    """Tells the time."""
-
-    def now(self) -> datetime:
-        """Return the present moment, aware and in UTC."""
         ...

@@ -17,9 +17,10 @@ from clickstream_platform.errors import ClickstreamError, InvalidNameError, Retr
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.manifests import Manifest, ObjectRef
 from clickstream_platform.model.object_keys import RAW_PREFIX, RawObjectKey, hour_of_prefix, raw_prefix
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.model.streams import Stream
 from clickstream_platform.pipeline.discovery import RUN_KEY_DIGITS, Discovery
-from clickstream_platform.pipeline.ports import Clock, HourStore
+from clickstream_platform.pipeline.ports import HourStore
 from clickstream_platform.pipeline.registry_memory import Backfill, RegistryMemory
 from clickstream_platform.registry.entities import Snapshot
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from clickstream_platform.errors import ClickstreamError, RetryableError
-from clickstream_platform.gateways.clock import Clock
 from clickstream_platform.model.findings import Finding
 from clickstream_platform.model.hours import Hour
+from clickstream_platform.model.shared_ports import Clock
 
 EVENT_NAME, EVENT = "Canary Beat", "canary_beat"
 MAX_PENDING = 2_000

@@ -16,7 +16,7 @@ from clickstream_platform.collector.ports import KeyHolder
 from clickstream_platform.errors import ClickstreamError, ObjectNotFoundError
 
 if TYPE_CHECKING:
-    from clickstream_platform.gateways.clock import Clock
+    from clickstream_platform.model.shared_ports import Clock
     from clickstream_platform.registry import RegistryService
     from clickstream_platform.registry.client.cached import CachedRegistry
     from clickstream_platform.registry.entities import Snapshot, WriteKey

@@ -19,9 +19,9 @@ from clickstream_platform.errors import InvalidNameError, RejectedRecordError
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.object_keys import RawObjectKey, raw_prefix
 from clickstream_platform.model.records import MAX_RECORD_BYTES, DiscardReason, RejectReason
+from clickstream_platform.model.shared_ports import Clock, StoredObject
 from clickstream_platform.model.streams import Stream
 from clickstream_platform.pipeline.masking import mask_record
-from clickstream_platform.pipeline.ports import Clock, StoredObject
 from clickstream_platform.pipeline.rules import contract_rule
 from clickstream_platform.record_contracts.bounds import InvalidSchemaError
 from clickstream_platform.record_contracts.checking import Violation

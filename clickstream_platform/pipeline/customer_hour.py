@@ -16,6 +16,7 @@ from enum import IntEnum
 from clickstream_platform.errors import ClickstreamError, RetryableError, StaleStagingError, TerminalError
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.manifests import Manifest
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.model.staging import StagedBatch
 from clickstream_platform.model.streams import Stream
 from clickstream_platform.pipeline.admission import admit
@@ -23,7 +24,6 @@ from clickstream_platform.pipeline.freezing import freeze
 from clickstream_platform.pipeline.load_spans import record_load
 from clickstream_platform.pipeline.ports import (
     BatchStager,
-    Clock,
     CustomerLoader,
     EventRegistry,
     HourStore,

@@ -18,9 +18,10 @@ from clickstream_platform.errors import InvalidNameError
 from clickstream_platform.model.hours import Hour, hour_range
 from clickstream_platform.model.manifests import Manifest, ObjectRef
 from clickstream_platform.model.object_keys import RAW_PREFIX, hour_of_prefix
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.model.streams import Stream
 from clickstream_platform.pipeline.hour_contents import HourContents, Ignored, list_hour, read_contents
-from clickstream_platform.pipeline.ports import Clock, HourStore
+from clickstream_platform.pipeline.ports import HourStore
 
 RUN_KEY_DIGITS = 12
 

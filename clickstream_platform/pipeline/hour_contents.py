@@ -15,8 +15,9 @@ from clickstream_platform.errors import InvalidNameError
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.manifests import ObjectRef, Seal
 from clickstream_platform.model.object_keys import RawObjectKey, raw_prefix, seal_prefix
+from clickstream_platform.model.shared_ports import StoredObject
 from clickstream_platform.model.streams import Stream
-from clickstream_platform.pipeline.ports import HourStore, StoredObject
+from clickstream_platform.pipeline.ports import HourStore
 
 FINGERPRINT_DIGITS = 16
 MAX_EXAMPLES = 3

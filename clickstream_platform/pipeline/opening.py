@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-from clickstream_platform.gateways.clock import Clock
 from clickstream_platform.model.hours import Hour
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.pipeline.customer_hour import CustomerHours
 from clickstream_platform.pipeline.discovery import Discovery
 from clickstream_platform.pipeline.replays import Replays

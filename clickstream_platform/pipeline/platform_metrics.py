@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from clickstream_platform.gateways.clock import Clock
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.model.stream_status import StreamState
 from clickstream_platform.observe.alerts.observation import Observation
 from clickstream_platform.observe.exporter.counting import RunCounting

@@ -16,30 +16,12 @@ from clickstream_platform.model.counts import StreamCounts
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.manifests import Manifest
 from clickstream_platform.model.schemas import TableState
+from clickstream_platform.model.shared_ports import StoredObject
 from clickstream_platform.model.staging import StagedBatch
 from clickstream_platform.registry.entities import Contract, Customer, Event
 
 if TYPE_CHECKING:
     from clickstream_platform.transform.plan import SchemaPolicy
-
-
-class StoredObject(Protocol):
-    """What a store tells about an object it holds; size in bytes."""
-
-    @property
-    def key(self) -> str:
-        """The object's key."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Bytes as stored."""
-        ...
-
-    @property
-    def etag(self) -> str:
-        """The version of its bytes."""
-        ...
 
 
 class HourStore(Protocol):
@@ -63,14 +45,6 @@ class HourStore(Protocol):
 
     def put_many(self, items: Iterable[tuple[str, bytes]]) -> Sequence[object]:
         """Write many small objects."""
-        ...
-
-
-class Clock(Protocol):
-    """Tells the time."""
-
-    def now(self) -> datetime:
-        """Return the present moment, aware and in UTC."""
         ...
 
 

@@ -6,27 +6,9 @@ Belongs here: the few methods that are used. Does not: implementations.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import BinaryIO, Protocol
 
-
-class StoredObject(Protocol):
-    """What a listing tells about an object; size in bytes, modified aware and in UTC."""
-
-    @property
-    def key(self) -> str:
-        """The object's key."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Bytes as stored."""
-        ...
-
-    @property
-    def modified(self) -> datetime:
-        """When it was written."""
-        ...
+from clickstream_platform.model.shared_ports import StoredObject
 
 
 class QuarantineStore(Protocol):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.registry import refusals
 from clickstream_platform.registry.documents import Entity, kind_and_name
 from clickstream_platform.registry.entities import ApiToken, Contract, Customer, Destination, Event, WriteKey
@@ -18,14 +18,6 @@ from clickstream_platform.registry.store import Store
 from clickstream_platform.registry.transactions import Transaction
 
 E = TypeVar("E", Customer, Event, Destination, Contract, WriteKey, ApiToken)
-
-
-class Clock(Protocol):
-    """Whatever tells the time."""
-
-    def now(self) -> datetime:
-        """Return the current time, aware, in UTC."""
-        ...
 
 
 class Operations:

@@ -18,6 +18,7 @@ from typing import Self
 
 import sqlalchemy as sa
 
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.registry import refusals
 from clickstream_platform.registry.contracts import ContractOperations
 from clickstream_platform.registry.customers import CustomerOperations
@@ -25,7 +26,7 @@ from clickstream_platform.registry.destinations import DestinationOperations
 from clickstream_platform.registry.documents import digest
 from clickstream_platform.registry.entities import AuditEntry, Snapshot
 from clickstream_platform.registry.events import EventOperations
-from clickstream_platform.registry.operations import Clock, find_customer
+from clickstream_platform.registry.operations import find_customer
 from clickstream_platform.registry.store import Store
 from clickstream_platform.registry.tokens import TokenOperations
 from clickstream_platform.registry.write_keys import WriteKeyOperations

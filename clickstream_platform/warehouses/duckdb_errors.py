@@ -37,8 +37,9 @@ def explain(error: duckdb.Error, text: str, where: str) -> ClickstreamError:
 
 
 def is_held(error: duckdb.Error) -> bool:
-    """Whether another process has the file open; DuckDB has no code for it."""
-    return isinstance(error, duckdb.IOException) and "lock" in str(error)
+    """Whether another process has the file open, or another thread opens or closes it; DuckDB has no code for it."""
+    text = str(error)
+    return "already attached by database" in text or (isinstance(error, duckdb.IOException) and "lock" in text)
 
 
 def unavailable(path: Path, cause: str, waited_seconds: float) -> WarehouseUnavailableError:

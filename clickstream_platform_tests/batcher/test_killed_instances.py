@@ -29,7 +29,8 @@ from clickstream_platform.model.kinesis_records import encode_event
 from clickstream_platform.model.object_keys import RAW_PREFIX
 from clickstream_platform_tests.batcher.world import event
 from clickstream_platform_tests.kinesis_server import create_kinesis_stream, kinesis_client, wait_until_active
-from clickstream_platform_tests.s3_server import CREDENTIALS, create_bucket
+from clickstream_platform_tests.s3_server import create_bucket
+from clickstream_platform_tests.servers import CREDENTIALS
 
 KILLS = int(os.environ.get("CLICKSTREAM_TEST_KILLS", "4"))
 PATIENCE_SECONDS = 90.0 + 2.0 * KILLS

@@ -18,7 +18,7 @@ from clickstream_platform.batcher.consumer import (
 from clickstream_platform.batcher.memory_shards import HASH_KEYS, MemoryShards
 from clickstream_platform.gateways.kinesis_reader import KinesisReader
 from clickstream_platform_tests.kinesis_server import create_kinesis_stream, kinesis_client, wait_until_active
-from clickstream_platform_tests.s3_server import CREDENTIALS
+from clickstream_platform_tests.servers import CREDENTIALS
 
 
 @dataclass

@@ -25,7 +25,7 @@ from clickstream_platform.gateways.clock import FixedClock
 from clickstream_platform.gateways.kinesis_reader import KinesisReader
 from clickstream_platform_tests.batcher.world import HOUR, World, event
 from clickstream_platform_tests.kinesis_server import create_kinesis_stream, kinesis_client
-from clickstream_platform_tests.s3_server import CREDENTIALS
+from clickstream_platform_tests.servers import CREDENTIALS
 
 BEHIND = "clickstream_batcher_behind_seconds"
 

@@ -20,12 +20,13 @@ from typing import Any
 import httpx
 
 from clickstream_platform.collector.options import DeliveryOptions, HttpOptions, SpoolOptions
-from clickstream_platform.collector.ports import Clock, KeyHolder, RecordSink, SinkRecord, SinkUnavailableError
+from clickstream_platform.collector.ports import KeyHolder, RecordSink, SinkRecord, SinkUnavailableError
 from clickstream_platform.collector.requests import hash_of_key
 from clickstream_platform.collector.running import build_collector
 from clickstream_platform.collector.serving import make_server
 from clickstream_platform.gateways.clock import FixedClock
 from clickstream_platform.model.kinesis_records import KinesisEvent, decode_events
+from clickstream_platform.model.shared_ports import Clock
 
 KEY, OTHER_KEY = "WK_test", "WK_other"
 CUSTOMER, OTHER_CUSTOMER = "acme", "globex"

@@ -20,7 +20,7 @@ from clickstream_platform.model.kinesis_records import decode_events
 from clickstream_platform.registry import open_registry
 from clickstream_platform_tests.collector.running import track
 from clickstream_platform_tests.kinesis_server import read_kinesis_stream
-from clickstream_platform_tests.s3_server import CREDENTIALS
+from clickstream_platform_tests.servers import CREDENTIALS
 
 
 def test_without_a_kinesis_stream_the_command_tells_how_to_name_one(tmp_path: Path) -> None:

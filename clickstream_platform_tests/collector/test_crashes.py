@@ -22,13 +22,8 @@ import pytest
 
 from clickstream_platform.model.kinesis_records import decode_events
 from clickstream_platform_tests.collector.running import KEY, track
-from clickstream_platform_tests.kinesis_server import (
-    create_kinesis_stream,
-    free_port,
-    read_kinesis_stream,
-    running_kinesis_server,
-)
-from clickstream_platform_tests.s3_server import CREDENTIALS
+from clickstream_platform_tests.kinesis_server import create_kinesis_stream, read_kinesis_stream, running_kinesis_server
+from clickstream_platform_tests.servers import CREDENTIALS, free_port
 
 KILLS = int(os.environ.get("CLICKSTREAM_TEST_KILLS", "4"))
 

@@ -22,8 +22,8 @@ from typing import IO, Any
 import httpx
 
 from clickstream_platform.model.hours import Hour
-from clickstream_platform_tests.e2e.stack import COMMAND, free_port, run, wait_until
-from clickstream_platform_tests.s3_server import CREDENTIALS
+from clickstream_platform_tests.e2e.stack import COMMAND, run, wait_until
+from clickstream_platform_tests.servers import CREDENTIALS, free_port
 
 READY_SECONDS = 60.0
 

@@ -25,10 +25,10 @@ from clickstream_platform.cli.dev_tokens import prepare_tokens
 from clickstream_platform.gateways.clock import SystemClock
 from clickstream_platform.pipeline.canary import CanaryState, write_canary
 from clickstream_platform_tests.collector.running import track
-from clickstream_platform_tests.e2e.stack import COMMAND, Stack, free_port, running_process, running_stack, wait_until
+from clickstream_platform_tests.e2e.stack import COMMAND, Stack, running_process, running_stack, wait_until
 from clickstream_platform_tests.e2e.test_following_the_registry import closed_hour
 from clickstream_platform_tests.kinesis_server import create_kinesis_stream
-from clickstream_platform_tests.s3_server import CREDENTIALS
+from clickstream_platform_tests.servers import CREDENTIALS, free_port
 from clickstream_platform_tests.shared_data import REPOSITORY
 
 CONFIGURATION = REPOSITORY / "deploy" / "prometheus" / "prometheus.yml"

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clickstream_platform_tests.servers import free_port
 from clickstream_platform_tests.shared_data import REPOSITORY
 
 COMMAND = Path(sys.executable).with_name("clickstream")
@@ -109,13 +110,6 @@ def run(home: Path, *arguments: str) -> str:
     done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

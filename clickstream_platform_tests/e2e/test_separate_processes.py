@@ -16,7 +16,6 @@ from clickstream_platform.defs.state import STEPS
 from clickstream_platform_tests.e2e.stack import (
     COMMAND,
     Stack,
-    free_port,
     nothing_left,
     running_process,
     wait_for_code_location,
@@ -25,6 +24,7 @@ from clickstream_platform_tests.e2e.stack import (
 )
 from clickstream_platform_tests.e2e.test_following_the_registry import NEW_CUSTOMER_SECONDS, closed_hour, ingest, report
 from clickstream_platform_tests.e2e.test_following_the_registry import wait_for_rows as wait_for_rows_of
+from clickstream_platform_tests.servers import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 

@@ -27,7 +27,7 @@ from clickstream_platform.gateways.s3_client import MAX_ATTEMPTS, s3_client
 from clickstream_platform.gateways.s3_errors import s3_errors
 from clickstream_platform.gateways.s3_objects import S3ObjectStore
 from clickstream_platform.gateways.s3_reader import S3Reader
-from clickstream_platform_tests.s3_server import CREDENTIALS
+from clickstream_platform_tests.servers import CREDENTIALS
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from clickstream_platform.errors import LoadError, WarehouseUnavailableError
 from clickstream_platform.load.statements import DeleteHour
 from clickstream_platform.warehouses.duckdb import BLOCK_BYTES
+from clickstream_platform.warehouses.duckdb_errors import is_held
 from clickstream_platform_tests.builders import HOUR
 from clickstream_platform_tests.contracts.warehouse import WarehouseContract
 from clickstream_platform_tests.contracts.warehouse_hours import WarehouseHoursContract
@@ -146,3 +147,12 @@ def test_two_threads_that_load_at_once_both_load(tmp_path: Path) -> None:
     assert target.ids("seen") == ["0", "1", "2", "3"]
     with target.warehouse.session(SCHEMA) as session:
         assert session.execute(DeleteHour("seen", HOUR)) == 1
+
+
+def test_a_file_that_another_thread_is_opening_or_closing_is_waited_for(tmp_path: Path) -> None:
+    """Then DuckDB says of `connect` what it says of ATTACH here; it passes by itself."""
+    path = tmp_path / "w.duckdb"
+    with duckdb.connect(str(path)), duckdb.connect() as other, pytest.raises(duckdb.Error) as caught:
+        other.execute(f"ATTACH '{path}' AS elsewhere")
+    assert is_held(caught.value)
+    assert not is_held(duckdb.IOException("No space left on device"))

@@ -73,11 +73,3 @@ class LedgerSource(Protocol):
     def read(self, snapshot: Snapshot, question: LedgerQuestion) -> Iterator[LedgerAnswer]:
         """Yield answers as they come, each customer in one of them; never raise a ClickstreamError."""
         ...
-
-
-class Clock(Protocol):
-    """Tells the time."""
-
-    def now(self) -> datetime:
-        """Return the present moment, aware and in UTC."""
-        ...

@@ -16,13 +16,14 @@ from datetime import datetime, timedelta
 
 from clickstream_platform.errors import ClickstreamError
 from clickstream_platform.model.hours import Hour, hour_range
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.model.streams import UNIDENTIFIED
 from clickstream_platform.pipeline.freshness.arrivals import Arrivals
 from clickstream_platform.pipeline.freshness.facts import LoadFailure, StreamFacts
 from clickstream_platform.pipeline.freshness.grid import HourGrid
 from clickstream_platform.pipeline.freshness.histories import Histories
 from clickstream_platform.pipeline.freshness.judging import judge, newest_due_hour
-from clickstream_platform.pipeline.freshness.ports import ArrivalStore, Clock, LedgerQuestion, LedgerSource
+from clickstream_platform.pipeline.freshness.ports import ArrivalStore, LedgerQuestion, LedgerSource
 from clickstream_platform.pipeline.freshness.report import FreshnessReport, assemble
 from clickstream_platform.pipeline.freshness.silence import silence_of
 from clickstream_platform.pipeline.freshness.troubles import Troubles

@@ -12,8 +12,9 @@ from datetime import datetime
 from clickstream_platform.load.ledger_row import LedgerRow
 from clickstream_platform.model.findings import Finding
 from clickstream_platform.model.hours import Hour
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.model.streams import Stream
-from clickstream_platform.pipeline.freshness.ports import Clock, LedgerQuestion, LedgerSource
+from clickstream_platform.pipeline.freshness.ports import LedgerQuestion, LedgerSource
 from clickstream_platform.pipeline.unusual.hours import CHECK_OF_KIND, HourFigures, Verdict, judge_hour
 from clickstream_platform.pipeline.unusual.thresholds import ThresholdBook
 from clickstream_platform.registry.entities import Snapshot

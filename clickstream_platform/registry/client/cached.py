@@ -17,6 +17,7 @@ from typing import Self
 
 from clickstream_platform.errors import ClickstreamError, ConfigurationError, RegistryError
 from clickstream_platform.model.hours import Hour
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.registry.client.api import HttpRegistry
 from clickstream_platform.registry.client.cache import SnapshotCache
 from clickstream_platform.registry.client.copies import SharedCopy
@@ -25,7 +26,6 @@ from clickstream_platform.registry.client.outbox import Announcement, Outbox
 from clickstream_platform.registry.client.status import ClientStatus, Source
 from clickstream_platform.registry.client.view import View
 from clickstream_platform.registry.entities import Contract, Customer, Destination, Event, EventState, Snapshot
-from clickstream_platform.registry.operations import Clock
 from clickstream_platform.registry.refusals import RegistryUnavailableError
 from clickstream_platform.registry.sightings import NO_SAMPLES, Samples, Seen, check_seen, plan_samples, plan_sightings
 

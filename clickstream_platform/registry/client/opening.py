@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from clickstream_platform.errors import ConfigurationError
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.registry.client.api import HttpRegistry
 from clickstream_platform.registry.client.cache import SnapshotCache
 from clickstream_platform.registry.client.cached import CachedRegistry
@@ -16,7 +17,6 @@ from clickstream_platform.registry.client.copies import CopyStore, SharedCopy
 from clickstream_platform.registry.client.files import find_folder
 from clickstream_platform.registry.client.outbox import Outbox
 from clickstream_platform.registry.client.transport import Transport
-from clickstream_platform.registry.operations import Clock
 from clickstream_platform.settings import Settings
 
 

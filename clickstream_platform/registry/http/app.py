@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.registry.http.api_settings import ApiSettings, OidcSettings
 from clickstream_platform.registry.http.authentication import Authenticator
 from clickstream_platform.registry.http.documenting import ProblemDocument
@@ -20,7 +21,6 @@ from clickstream_platform.registry.http.rate_limits import RateLimits
 from clickstream_platform.registry.http.refusing import add_refusals
 from clickstream_platform.registry.http.routes import ROUTERS
 from clickstream_platform.registry.http.snapshot_cache import SnapshotCache
-from clickstream_platform.registry.operations import Clock
 from clickstream_platform.registry.pages import mount_pages
 from clickstream_platform.registry.ports import ContractProbe, LoadStatistics, StreamStates
 from clickstream_platform.registry.service import RegistryService

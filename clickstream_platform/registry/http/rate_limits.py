@@ -15,7 +15,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from clickstream_platform.errors import ConfigurationError
-from clickstream_platform.registry.operations import Clock
+from clickstream_platform.model.shared_ports import Clock
 
 _IPV6_NETWORK_BITS = 64
 """One subscriber has so many addresses that they are counted as one."""

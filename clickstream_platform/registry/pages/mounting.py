@@ -14,8 +14,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.registry.access import Permission
-from clickstream_platform.registry.operations import Clock
 from clickstream_platform.registry.pages.audit_pages import AUDIT_ROUTES
 from clickstream_platform.registry.pages.contract_pages import CONTRACT_ROUTES
 from clickstream_platform.registry.pages.customer_pages import CUSTOMER_ROUTES

@@ -15,9 +15,9 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.registry.access import Permission, Principal
 from clickstream_platform.registry.entities import ApiToken
-from clickstream_platform.registry.operations import Clock
 from clickstream_platform.registry.pages.figures import KnownFigures
 from clickstream_platform.registry.pages.limiting import LoginGuard
 from clickstream_platform.registry.pages.rendering import render

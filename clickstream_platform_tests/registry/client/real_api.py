@@ -18,9 +18,9 @@ from pathlib import Path
 import uvicorn
 
 from clickstream_platform.gateways.clock import SystemClock
+from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.registry import RegistryService, open_registry
 from clickstream_platform.registry.http.app import ApiSettings, create_app
-from clickstream_platform.registry.operations import Clock
 
 READY_SECONDS = 60
 
