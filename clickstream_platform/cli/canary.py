@@ -83,9 +83,9 @@ def _find_rows(wiring: Wiring, customer: str, since: datetime) -> dict[str, date
 
     owner = wiring.registry.get_customer(customer)
     table = f"{quote_identifier(wiring.schema_of(owner))}.{quote_identifier(EVENT)}"
-    # A minute for clocks that differ; the moment is ours and no text from outside.
+    # No row is loaded before its event was sent; a minute for clocks that differ. The moment is no text from outside.
     moment = (since - timedelta(minutes=1)).strftime("%Y-%m-%d %H:%M:%S")
-    sql = f"SELECT id, uuid_ts FROM {table} WHERE received_at >= TIMESTAMP '{moment}'"  # noqa: S608 (quoted above)
+    sql = f"SELECT id, uuid_ts FROM {table} WHERE uuid_ts >= TIMESTAMP '{moment}'"  # noqa: S608 (quoted above)
     return rows_of(ask(wiring, owner.destination, sql, MAX_ROWS)[1])
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -20,10 +21,7 @@ import httpx
 import pytest
 import yaml
 
-from clickstream_platform.cli.canary import STATE_FILE
 from clickstream_platform.cli.dev_tokens import prepare_tokens
-from clickstream_platform.gateways.clock import SystemClock
-from clickstream_platform.pipeline.canary import CanaryState, write_canary
 from clickstream_platform_tests.collector.running import track
 from clickstream_platform_tests.e2e.stack import COMMAND, Stack, running_process, running_stack, wait_until
 from clickstream_platform_tests.e2e.test_following_the_registry import closed_hour
@@ -32,7 +30,7 @@ from clickstream_platform_tests.servers import CREDENTIALS, free_port
 from clickstream_platform_tests.shared_data import REPOSITORY
 
 CONFIGURATION = REPOSITORY / "deploy" / "prometheus" / "prometheus.yml"
-CUSTOMER, PAUSED = "acme", "Newsletter Opened"
+CUSTOMER, PAUSED, CANARY = "acme", "Newsletter Opened", "canary"
 HOURS, EVENTS_PER_HOUR = 2, 400
 RECORDS = HOURS * EVENTS_PER_HOUR
 """Records of the hours that are loaded, whatever becomes of them."""
@@ -91,7 +89,7 @@ def monitored_platform(home: Path, kinesis_endpoint: str) -> Iterator[Monitored]
         )
         wait_until(lambda: _are_up(monitored), 120, lambda: str(monitored.ask("targets")["activeTargets"]))
         _load(platform)
-        _beat(platform)
+        _beat(stack, platform, environment)
         yield monitored
 
 
@@ -161,11 +159,30 @@ def _load(platform: Stack) -> None:
     platform.wait_for_runs(2, 300)
 
 
-def _beat(platform: Stack) -> None:
-    """Leave what a canary's process leaves; its real events would be rows after the end of the hour."""
-    now = SystemClock().now()
-    state = CanaryState(CUSTOMER, now, {"canary-1": now}, sent=9, seen=8, read_at=now, latencies=(3_700.0,))
-    write_canary(platform.home / STATE_FILE, state)
+def _beat(stack: ExitStack, platform: Stack, environment: dict[str, str]) -> None:
+    """Let the canary send an event to a collector of its own, whose hours are over at once, until it sees the row."""
+    platform.call("POST", "/customers", {"name": CANARY})
+    key = platform.home / "canary-key"
+    key.write_text(platform.call("POST", f"/customers/{CANARY}/write-keys", {"name": "canary"})["secret"])
+    port = str(free_port())
+    command = [sys.executable, "-m", "clickstream_platform_tests.e2e.past_collector", port]
+    own = {"CLICKSTREAM_COLLECTOR_SPOOL_DIR": str(platform.home / "canary-spool")}
+    stack.enter_context(running_process(command, environment | own, platform.home / "canary.log"))
+    options = ["--customer", CANARY, "--write-key", f"file:{key}", "--url", f"http://127.0.0.1:{port}"]
+
+    def beat() -> dict[str, Any]:
+        return dict(json.loads(platform.run("canary", *options, "--once", "--json")))
+
+    told: dict[str, Any] = {}
+    wait_until(lambda: beat()["sent"] == 1, 60, (platform.home / "canary.log").read_text)
+
+    def is_seen() -> bool:
+        # Looked for only after a run, as each look sends an event, whose load is one more run.
+        platform.wait_for_runs(HOURS + 1, 120)
+        told.update(beat())
+        return bool(told["seen"])
+
+    wait_until(is_seen, 180, lambda: f"{told}: {platform.runs()}")
 
 
 def installed() -> bool:
