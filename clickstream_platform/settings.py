@@ -6,6 +6,7 @@ The only module that reads the environment. `.env.example` and docs/settings.md 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,9 @@ PREFIX = "CLICKSTREAM_"
 # Read by the test suite only; never by the platform.
 TEST_VARIABLES = frozenset({"CLICKSTREAM_SHARED_DATA"})
 TEST_PREFIX = "CLICKSTREAM_TEST_"
+# What Kubernetes puts into the environment of pods for a Service named X, beside X_SERVICE_HOST.
+SERVICE_HOST = "_SERVICE_HOST"
+SERVICE_LINK = r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 
 
 class Settings(BaseSettings):
@@ -103,6 +107,31 @@ class Settings(BaseSettings):
         int, Field(ge=5, description="Time between two ticks of the sensors, in seconds.")
     ] = 30
     run_max_seconds: Annotated[int, Field(ge=60, description="A run that takes longer is stopped, in seconds.")] = 7200
+    pod_min_memory_mb: Annotated[
+        int, Field(ge=256, description="Memory that a run's pod gets at least, in MB (of 1024 × 1024 bytes).")
+    ] = 768
+    pod_max_memory_mb: Annotated[
+        int, Field(ge=256, description="Memory that a run's pod gets at most, also after it ran out of it, in MB.")
+    ] = 16_384
+    pod_max_cpu_millis: Annotated[
+        int, Field(ge=100, description="CPU limit of a run's pod, in thousandths of a core.")
+    ] = 2_000
+    pod_max_storage_mb: Annotated[
+        int, Field(ge=1024, description="Temporary disk that a run's pod gets at most, in MB.")
+    ] = 65_536
+    pod_node_selector: Annotated[
+        str, Field(description="Labels of the nodes for runs' pods, such as pool=runs,kubernetes.io/arch=arm64.")
+    ] = ""
+    pod_tolerations: Annotated[
+        str, Field(description="Taints that runs' pods tolerate: key=value:effect or key:effect, separated by commas.")
+    ] = ""
+    pod_priority_class: Annotated[str, Field(description="Priority class of the pods of hours; empty: none.")] = ""
+    pod_backfill_priority_class: Annotated[
+        str, Field(description="Priority class of the pods of back-fills; empty: none.")
+    ] = ""
+    pod_ttl_seconds: Annotated[
+        int, Field(ge=120, description="A run's pod is deleted this long after its end, in seconds.")
+    ] = 600
     asset_owner: Annotated[
         str, Field(description="Owner of all assets in Dagster: an e-mail address, or team: and a name.")
     ] = "team:clickstream"
@@ -307,6 +336,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     given = {name for name in environment if name.startswith(PREFIX)}
     unknown = {n for n in given - known - TEST_VARIABLES if not n.startswith(TEST_PREFIX)}
+    unknown -= _service_links(unknown)
     if unknown:
         raise ConfigurationError(
             "reading the settings",
@@ -323,6 +353,13 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         raise ConfigurationError(
             "reading the settings", cause=faults, remedy="docs/settings.md gives each type, unit and range."
         ) from error
+
+
+def _service_links(names: set[str]) -> set[str]:
+    """Return the variables that Kubernetes made of Services whose names begin with `clickstream`: nobody set them."""
+    services = [re.escape(name.removesuffix(SERVICE_HOST)) for name in names if name.endswith(SERVICE_HOST)]
+    form = re.compile(f"({'|'.join(services)}){SERVICE_LINK}")
+    return {name for name in names if services and form.fullmatch(name)}
 
 
 def read_environment(name: str) -> str | None:

@@ -46,8 +46,10 @@ class Expected:
     malformed: int
 
 
-def write_workload(workload: Workload, folder: Path) -> None:
+def write_workload(workload: Workload, folder: Path, lines_per_object: int = LINES_PER_OBJECT) -> None:
     """Write raw objects, their manifests and the expected counts below `folder`.
+
+    So many lines at a time become one object for each event among them.
 
     Duplicates, malformed lines, type conflicts and new properties are as frequent as the generator's defaults say.
     """
@@ -66,7 +68,7 @@ def write_workload(workload: Workload, folder: Path) -> None:
         if workload.as_pages:
             slug, data = TABLE_OF_TYPE["page"], data.replace(b'"type":"track","event":', b'"type":"page","title":', 1)
         held.setdefault(slug, []).append(data)
-        if lines % LINES_PER_OBJECT == 0:
+        if lines % lines_per_object == 0:
             _write_objects(store, held, first, refs)
             held, first = {}, lines
     _write_objects(store, held, first, refs)

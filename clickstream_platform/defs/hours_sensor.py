@@ -12,6 +12,7 @@ import dagster as dg
 from clickstream_platform.defs.customer_assets import asset_keys, run_checks
 from clickstream_platform.defs.partitions import add_events, event_range_tags
 from clickstream_platform.defs.platform import Platform
+from clickstream_platform.defs.pods import describe_outsize, hour_pod_tags
 from clickstream_platform.defs.run_logs import follow_tick
 from clickstream_platform.defs.sensors import sensor_over
 from clickstream_platform.defs.state import CustomerState, DefinitionsState
@@ -58,6 +59,9 @@ def build_hours_sensor(state: DefinitionsState) -> dg.SensorDefinition:
             for each, admission in tick.requests
             if (request := _run_request(context.instance, customers[each.customer], each, admission, platform, state))
         ]
+        for request in requests:
+            if outsize := describe_outsize(request.tags, f"{request.tags[CUSTOMER_TAG]} {request.tags[HOUR_TAG]}"):
+                context.log.warning(outsize)
         cursor = memory.to_cursor()
         return (
             dg.SensorResult(requests, cursor=cursor)
@@ -105,6 +109,7 @@ def _run_request(
         DIGEST_TAG: each.digest,
         PRIORITY_TAG: str(-min(age_hours, MAX_AGE_HOURS)),  # fresh hours before a backlog
         MAX_RUNTIME_TAG: str(state.run_max_seconds),
+        **hour_pod_tags(instance, customer, each, platform.pipeline.settings),
     }
     return dg.RunRequest(
         run_key=each.run_key,

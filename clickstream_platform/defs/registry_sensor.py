@@ -12,6 +12,7 @@ from clickstream_platform.defs.customer_assets import asset_keys, run_checks
 from clickstream_platform.defs.orchestrator import DagsterOrchestrator
 from clickstream_platform.defs.partitions import add_events, hour_range_tags
 from clickstream_platform.defs.platform import Platform
+from clickstream_platform.defs.pods import backfill_pod_tags
 from clickstream_platform.defs.reloading import is_reload_due, reload_if_due
 from clickstream_platform.defs.run_logs import follow_tick
 from clickstream_platform.defs.sensors import sensor_over
@@ -24,10 +25,12 @@ from clickstream_platform.defs.state import (
 )
 from clickstream_platform.defs.tags import (
     BACKFILL_PRIORITY,
+    BACKFILL_TAG,
     CUSTOMER_TAG,
     DIGEST_TAG,
     EVENT_TAG,
     HOUR_TAG,
+    IS_BACKFILL,
     MAX_RUNTIME_TAG,
     PRIORITY_TAG,
 )
@@ -36,6 +39,7 @@ from clickstream_platform.pipeline.opening import Pipeline
 from clickstream_platform.pipeline.registry_memory import RegistryMemory
 from clickstream_platform.pipeline.registry_sync import RegistrySync, SyncTick
 from clickstream_platform.registry.entities import Snapshot
+from clickstream_platform.settings import Settings
 
 REGISTRY_SENSOR = "registry"
 DESCRIPTION = "Follows the registry: partitions of events, back-fills, and a reload when customers changed."
@@ -67,7 +71,9 @@ def build_registry_sensor(state: DefinitionsState) -> dg.SensorDefinition:
         clashes = [describe_clash(*each) for each in find_name_clashes(snapshot.customers).items()]
         for line in clashes:
             context.log.error(line)
-        requests = [_run_request(context.instance, loaded[each.customer], each, state) for each in found.chunks]
+        requests = [
+            _run_request(context.instance, loaded[each.customer], each, state, wiring.settings) for each in found.chunks
+        ]
         reason = None if requests else "; ".join([told or _idle(sync, found, len(loaded)), *clashes])
         return dg.SensorResult(requests, skip_reason=reason, cursor=memory.to_cursor())
 
@@ -93,7 +99,7 @@ def go_on_with_backfills(
 
 
 def _run_request(
-    instance: dg.DagsterInstance, customer: CustomerState, chunk: Chunk, state: DefinitionsState
+    instance: dg.DagsterInstance, customer: CustomerState, chunk: Chunk, state: DefinitionsState, settings: Settings
 ) -> dg.RunRequest:
     """Return the run of one chunk: one event from its first to its last hour."""
     add_events(instance, customer, [chunk.event])
@@ -106,6 +112,8 @@ def _run_request(
         DIGEST_TAG: chunk.digest,
         PRIORITY_TAG: str(BACKFILL_PRIORITY),
         MAX_RUNTIME_TAG: str(state.run_max_seconds),
+        BACKFILL_TAG: IS_BACKFILL,
+        **backfill_pod_tags(instance, customer, chunk, settings),
     }
     return dg.RunRequest(
         run_key=chunk.run_key,

@@ -4,6 +4,12 @@ CUSTOMER_TAG, EVENT_TAG, HOUR_TAG = "clickstream/customer", "clickstream/event",
 DIGEST_TAG = "clickstream/input_digest"
 RUN_KEY_TAG, PRIORITY_TAG, MAX_RUNTIME_TAG = "dagster/run_key", "dagster/priority", "dagster/max_runtime"
 PARTITION_TAG = "dagster/partition"
+POD_TAG = "dagster-k8s/config"
+
+# By these the queue keeps back-fills from taking every place, and people find large work.
+BACKFILL_TAG, IS_BACKFILL = "clickstream/backfill", "true"
+SIZE_TAG, OUTSIZE_TAG = "clickstream/pod_size", "clickstream/outsize"
+GROWN_TAG = "clickstream/pod_grown"
 
 # Fresh hours have minus their age in hours; a backlog comes after them, and back-fills after that.
 MAX_AGE_HOURS = 10_000

@@ -27,6 +27,8 @@ _SENSORS = "SELECT selector_id, status, instigator_body FROM instigators WHERE i
 _TICK = "SELECT tick_body FROM job_ticks WHERE selector_id = {} ORDER BY timestamp DESC LIMIT 1"
 _RUNNING = frozenset({"RUNNING", "DECLARED_IN_CODE"})
 _DEFAULT_INTERVAL_SECONDS = 30.0
+# What the dagster chart writes in place of `storage`.
+_PARTS = ("run_storage", "event_log_storage", "schedule_storage")
 _REMEDY = "Ask with `dagster-daemon liveness-check` where Dagster's storage is neither SQLite nor PostgreSQL."
 
 Environment = Mapping[str, str]
@@ -91,11 +93,7 @@ def read_daemon(home: Path, environment: Environment) -> DaemonRecords:
     database does not answer.
     """
     config = _read_config(home)
-    storage = config.get("storage") or {}
-    if not isinstance(storage, dict) or any(
-        name.endswith("_storage") for name in config if name != "defs_state_storage"
-    ):
-        raise _unknown_storage(home)
+    storage = _find_storage(config, home)
     if "postgres" in storage:
         with _postgres(postgres_url(storage["postgres"], environment)) as database:
             return _read(database, database)
@@ -146,6 +144,21 @@ def _read_config(home: Path) -> dict[str, Any]:
         cause = "there is no dagster.yaml" if isinstance(error, FileNotFoundError) else f"{type(error).__name__}"
         remedy = "Set DAGSTER_HOME to that of the daemon."
         raise ConfigurationError("reading Dagster's settings", where=str(home), cause=cause, remedy=remedy) from error
+
+
+def _find_storage(config: Mapping[str, Any], home: Path) -> dict[str, Any]:
+    """Return what `storage` says, or three sections in its place that name one PostgreSQL."""
+    storage = config.get("storage") or {}
+    apart = [config[name] or {} for name in _PARTS if name in config]
+    if not apart and isinstance(storage, dict):
+        return storage
+    is_postgres = len(apart) == len(_PARTS) and all(
+        str(part.get("module", "")).startswith("dagster_postgres") and part.get("config") == apart[0].get("config")
+        for part in apart
+    )
+    if storage or not is_postgres:
+        raise _unknown_storage(home)
+    return {"postgres": apart[0]["config"]}
 
 
 def _unknown_storage(home: Path) -> ConfigurationError:

@@ -45,6 +45,7 @@ class Chunk:
     hours: tuple[Hour, ...]
     digest: str
     size_bytes: int
+    objects: int
 
     @property
     def run_key(self) -> str:
@@ -176,7 +177,8 @@ class BackfillSearch:
             digest = hashlib.sha256("".join(manifest.digest for manifest in manifests).encode()).hexdigest()[:40]
             hours = tuple(manifest.hour for manifest in manifests)
             size_bytes = sum(manifest.size_bytes for manifest in manifests)
-            chunk = Chunk(backfill.customer, backfill.event, backfill.activation, hours, digest, size_bytes)
+            objects = sum(len(manifest.objects) for manifest in manifests)
+            chunk = Chunk(backfill.customer, backfill.event, backfill.activation, hours, digest, size_bytes, objects)
             self.tick.chunks.append(chunk)
 
 

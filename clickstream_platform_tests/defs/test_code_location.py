@@ -16,7 +16,8 @@ from dagster._core.definitions.reconstruct import (
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
-from clickstream_platform.defs.tags import CUSTOMER_TAG
+from clickstream_platform.defs.run_queue import PlatformRunCoordinator
+from clickstream_platform.defs.tags import BACKFILL_TAG, CUSTOMER_TAG, IS_BACKFILL
 from clickstream_platform.settings import Settings
 from clickstream_platform.wiring import Wiring, open_wiring
 
@@ -87,8 +88,10 @@ def test_dagster_takes_its_settings(tmp_path: Path) -> None:
         runs = instance.get_concurrency_config().run_queue_config
         assert runs is not None
         assert runs.max_concurrent_runs == 2
-        (limit,) = runs.tag_concurrency_limits
-        assert limit == {"key": CUSTOMER_TAG, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+        customers, backfills = runs.tag_concurrency_limits
+        assert customers == {"key": CUSTOMER_TAG, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+        assert backfills == {"key": BACKFILL_TAG, "value": IS_BACKFILL, "limit": 1}, "a place is left to hours"
+        assert isinstance(instance.run_coordinator, PlatformRunCoordinator)
         assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
         assert not instance.telemetry_enabled
         assert not instance.nux_enabled

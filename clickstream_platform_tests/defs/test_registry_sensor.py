@@ -90,6 +90,7 @@ def test_what_arrived_while_an_event_was_paused_is_loaded_after_it_is_resumed(se
         "clickstream/customer": "acme",
         "clickstream/event": "order",
         "clickstream/hour": "2026-11-22T09/2026-11-22T12",
+        "clickstream/backfill": "true",
         "dagster/priority": "-10001",
         "dagster/max_runtime": "7200",
     }

@@ -1,0 +1,1 @@
+"""Tests of the image: the Dockerfile as text, its steps as commands."""

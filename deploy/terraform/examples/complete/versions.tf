@@ -1,0 +1,17 @@
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100, < 6.0"
+    }
+  }
+
+  # terraform init -backend-config=backend.hcl; see docs/deploy.md
+  backend "s3" {
+    key          = "clickstream/terraform.tfstate"
+    encrypt      = true
+    use_lockfile = true
+  }
+}
