@@ -27,7 +27,12 @@ from clickstream_platform.batcher.names import shard_name
 from clickstream_platform.batcher.notes import Notes
 from clickstream_platform.batcher.replaying import MAX_AGE
 from clickstream_platform.batcher.shard_worker import Parts, ShardWorker, to_ms
-from clickstream_platform.errors import ClickstreamError, ObjectStoreUnavailableError, RetryableError
+from clickstream_platform.errors import (
+    ClickstreamError,
+    ConfigurationError,
+    ObjectStoreUnavailableError,
+    RetryableError,
+)
 from clickstream_platform.model.hours import Hour
 
 CLEAN_SECONDS = 3_600.0
@@ -291,7 +296,10 @@ class Instance:
         notes = Notes(self._parts.store, config.application)
         for lease in self._parts.table.list_leases():
             needed = {number for numbers in lease.unsealed.values() for number in numbers}
-            notes.remove(shard_name(config.kinesis_stream, lease.shard_id), before_ms, needed)
+            try:
+                notes.remove(shard_name(config.kinesis_stream, lease.shard_id), before_ms, needed)
+            except ConfigurationError as error:  # in production nobody may delete, and a lifecycle rule does it
+                _log.info("old notes of %s stay: %s", lease.shard_id, error)
             is_old = lease.is_finished and (lease.watermark_ms or 0) < before_ms
             if is_old and not lease.unsealed and lease.shard_id not in listed:
                 self._parts.table.remove(lease)

@@ -16,8 +16,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clickstream_platform.doctor.findings import Finding, of_error, ok, skipped
-from clickstream_platform.doctor.objects import delete_below
+from clickstream_platform.doctor.findings import Finding, Status, of_error, ok, skipped
+from clickstream_platform.doctor.objects import remove_probes
 from clickstream_platform.errors import ClickstreamError, LoadError, ReconciliationError
 from clickstream_platform.gateways.object_store import ObjectStore
 from clickstream_platform.load.port import PartLocator, Session, Warehouse
@@ -71,12 +71,11 @@ class LoadProbe:
                     done.append(ok(part, step, detail))
         except ClickstreamError as error:
             done.append(of_error(part, STEPS[len(done)], error))
-        try:
-            delete_below(self.objects, prefix)
-        except ClickstreamError as error:
-            done.append(of_error(part, "delete staged probe", error))
         yield from done
         yield from (skipped(part, step, "an earlier step failed") for step in STEPS[len(done) :])
+        removed = remove_probes(part, "delete staged probe", self.objects, prefix)
+        if removed.status is not Status.OK:
+            yield removed
 
     def _steps(self, session: Session, table: str, prefix: str) -> Iterator[tuple[str, str]]:
         hour = Hour.of(self.clock.now())

@@ -18,8 +18,9 @@ from clickstream_platform.doctor.findings import (
     ok,
     skew_seconds,
     skipped,
+    warn,
 )
-from clickstream_platform.errors import ClickstreamError, ObjectChangedError
+from clickstream_platform.errors import ClickstreamError, ConfigurationError, ObjectChangedError
 from clickstream_platform.gateways.object_store import ObjectStore
 from clickstream_platform.model.object_keys import RAW_PREFIX, STAGED_PREFIX
 from clickstream_platform.model.shared_ports import Clock
@@ -39,7 +40,18 @@ def check_objects(store: ObjectStore, clock: Clock, url: str) -> Iterator[Findin
     yield attempt(PART, "list raw objects", lambda: _list_raw(store))
     if url.startswith("s3://"):
         yield _check_clock(store, clock, f"{prefix}clock")
-    yield attempt(PART, "delete", lambda: delete_below(store, prefix))
+    yield remove_probes(PART, "delete", store, prefix)
+
+
+def remove_probes(part: str, check: str, store: ObjectStore, prefix: str) -> Finding:
+    """Delete the probes below a prefix; being refused is no failure, for in production nobody may delete."""
+    try:
+        return ok(part, check, delete_below(store, prefix))
+    except ConfigurationError:
+        remedy = "Let a lifecycle rule remove what is below staged/, or grant s3:DeleteObject on the doctor's probes."
+        return warn(part, check, f"refused: the probes below {prefix} stay", remedy)
+    except ClickstreamError as error:
+        return of_error(part, check, error)
 
 
 def delete_below(store: ObjectStore, prefix: str) -> str:

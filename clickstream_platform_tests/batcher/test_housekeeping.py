@@ -75,6 +75,28 @@ def test_notes_are_removed_after_the_window_but_not_those_that_a_seal_needs(worl
         instance.shut_down()
 
 
+def test_where_nobody_may_delete_notes_stay_and_it_is_no_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(key: str) -> None:
+        raise ConfigurationError(f"cannot delete {key!r} in S3", cause="access is denied", remedy="Grant it.")
+
+    world.table.close()
+    world.table = SqlLeaseTable(f"sqlite:///{world.folder / 'leases.db'}", "test")  # for several threads
+    world.put(event(1))
+    world.run_all()
+    world.advance(hours=55)
+    world.put(event(2, at=world.clock.now()))
+    world.run_all()
+    before = [info.key for info in world.store.list_objects("batcher/")]
+    monkeypatch.setattr(world.store, "delete", refuse)
+    instance = Instance(world.parts(), "me")
+    instance.tick()
+    try:
+        instance.keep_house()
+        assert [info.key for info in world.store.list_objects("batcher/")] == before
+    finally:
+        instance.shut_down()
+
+
 def test_children_of_a_shard_that_kinesis_forgot_are_read_and_the_loss_is_counted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
