@@ -27,11 +27,11 @@ CLICKSTREAM := $(BIN)/$(if $(filter duckdb,$(WAREHOUSE)),clickstream,python -m c
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-redshift test-e2e chaos lint format bench lock clean
+.PHONY: help setup demo dev test test-redshift test-e2e test-kubernetes chaos lint format bench lock clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-13s %s\n' "$$name" "$$text"; done
+		printf '  make %-15s %s\n' "$$name" "$$text"; done
 
 setup: $(SETUP)  ## Make .venv with exactly the versions of requirements.lock
 
@@ -59,7 +59,7 @@ dev: setup  ## Start Dagster's web interface and daemon on the same data; WAREHO
 	@$(WITH_SETTINGS) $(CLICKSTREAM) $(or $(COMMAND),dev)
 
 test: setup  ## Run the tests (TESTS=path for some of them)
-	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile -m "not e2e and not chaos" $(TESTS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile -m "not e2e and not chaos and not kubernetes" $(TESTS)
 
 test-redshift: setup  ## Run the whole acceptance suite with the Redshift stand-in as the warehouse
 	CLICKSTREAM_TEST_WAREHOUSE=redshift $(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile \
@@ -67,6 +67,9 @@ test-redshift: setup  ## Run the whole acceptance suite with the Redshift stand-
 
 test-e2e: setup  ## Run the tests with daemon, webserver and browser; they need chromium
 	$(BIN)/python -m pytest -m e2e $(TESTS)
+
+test-kubernetes: setup  ## Install the chart on the cluster of KUBECONFIG and run pods there (docs/kubernetes-test.md)
+	$(BIN)/python -m pytest -m kubernetes -n 0 -s $(or $(TESTS),clickstream_platform_tests/kubernetes)
 
 chaos: setup  ## Kill collector and batcher KILLS times under load (default 100); acknowledged = rows, or it fails
 	CLICKSTREAM_TEST_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -m chaos --timeout 7200 -s $(TESTS)

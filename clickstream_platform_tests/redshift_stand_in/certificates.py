@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -18,15 +19,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 _VALID = datetime.timedelta(days=365)
 
 
-def server_context(folder: Path) -> tuple[ssl.SSLContext, Path]:
+def server_context(folder: Path, addresses: Sequence[str] = ()) -> tuple[ssl.SSLContext, Path]:
     """Return the TLS context of a server called localhost and 127.0.0.1, and the file of its CA.
 
-    Files of the folder are used again when they are there and young enough.
+    `addresses` are further IP addresses that clients reach it at. Files of the folder are used again when they are
+    there and young enough.
     """
     ca_file, chain_file = folder / "ca.pem", folder / "server.pem"
     if not _is_usable(ca_file) or not chain_file.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        _make(ca_file, chain_file)
+        _make(ca_file, chain_file, addresses)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain_file)
     return context, ca_file
@@ -39,7 +41,7 @@ def _is_usable(file: Path) -> bool:
     return certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC) > _VALID / 2
 
 
-def _make(ca_file: Path, chain_file: Path) -> None:
+def _make(ca_file: Path, chain_file: Path, addresses: Sequence[str]) -> None:
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name, name = _name("Redshift stand-in CA, for tests only"), _name("localhost")
     identifier = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
@@ -50,7 +52,8 @@ def _make(ca_file: Path, chain_file: Path) -> None:
         .add_extension(identifier, critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    own_names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
+    own_addresses = [x509.IPAddress(ipaddress.ip_address(each)) for each in ("127.0.0.1", *addresses)]
+    own_names = [x509.DNSName("localhost"), *own_addresses]
     certificate = (
         _builder(name, ca_name, key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,11 +43,12 @@ class RedshiftStandIn:
         password: str,
         require_tls: bool,
         keeps_data: bool,
+        addresses: Sequence[str] = (),
     ) -> None:
         """Start PostgreSQL on the folder's data and listen; see `start`."""
         self.host, self.password = host, password
         self._numbers = itertools.count(1)
-        tls, self.ca_file = server_context(folder / "tls")
+        tls, self.ca_file = server_context(folder / "tls", addresses)
         self._postgres = Postgres(folder / "pg", keeps_data=keeps_data)
         try:
             names = LongNames(folder / "pg" / "names")
@@ -73,10 +74,12 @@ class RedshiftStandIn:
         port: int = 0,
         password: str = "Stand-in-1",
         require_tls: bool = True,
+        addresses: Sequence[str] = (),
     ) -> Iterator[RedshiftStandIn]:
         """Run a stand-in; without `data_dir` its data are gone afterwards.
 
-        Raise postgres.PostgresUnavailableError where no PostgreSQL can be started.
+        `addresses` are IP addresses that its certificate names beside the loopback one. Raise
+        postgres.PostgresUnavailableError where no PostgreSQL can be started.
         """
         folder = data_dir or Path(tempfile.mkdtemp(prefix="rs-"))
         if data_dir is None:
@@ -90,6 +93,7 @@ class RedshiftStandIn:
                 password=password,
                 require_tls=require_tls,
                 keeps_data=data_dir is not None,
+                addresses=addresses,
             )
             try:
                 yield stand_in

@@ -94,6 +94,9 @@ capabilities: {drop: [ALL]}
 {{- define "clickstream.env" -}}
 {{- $root := .root -}}
 {{- $role := .role -}}
+{{- if $root.Values.pods.authoritiesConfigMap }}
+- {name: SSL_CERT_FILE, value: /run/authorities/ca.pem}
+{{- end }}
 {{- range $name, $secret := $root.Values.secrets.env }}
 {{- if has $role $secret.roles }}
 - name: {{ $name }}
@@ -165,11 +168,17 @@ annotations:
 - {name: home, emptyDir: {}}
 {{- end }}
 - {name: tmp, emptyDir: {}}
+{{- with .root.Values.pods.authoritiesConfigMap }}
+- {name: authorities, configMap: {name: {{ . }}}}
+{{- end }}
 {{- end }}
 
 {{- define "clickstream.mounts" -}}
 - {name: home, mountPath: /var/lib/clickstream}
 - {name: tmp, mountPath: /tmp}
+{{- if .Values.pods.authoritiesConfigMap }}
+- {name: authorities, mountPath: /run/authorities, readOnly: true}
+{{- end }}
 {{- end }}
 
 {{- define "clickstream.dagsterVolumes" -}}

@@ -23,7 +23,7 @@
   "labels" $labels
   "resources" $runs.resources
   "security_context" (include "clickstream.containerSecurityContext" . | fromYaml)
-  "volumes" (printf "%s\n- {name: dagster-home, emptyDir: {}}" (include "clickstream.volumes" (dict)) | fromYamlArray)
+  "volumes" (printf "%s\n- {name: dagster-home, emptyDir: {}}" (include "clickstream.volumes" (dict "root" $)) | fromYamlArray)
   "volume_mounts" (printf "%s\n- {name: dagster-home, mountPath: %s}" (include "clickstream.mounts" .) .Values.global.dagsterHome | fromYamlArray)
   "run_k8s_config" (dict
     "pod_spec_config" $podSpec
