@@ -9,12 +9,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from clickstream_platform_tests.e2e.stack import Stack, running_stack
+from clickstream_platform_tests.e2e.stack import Stack, running_stack, wait_until
 from clickstream_platform_tests.transform.batches import track
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -128,3 +129,28 @@ def test_a_new_customer_appears_and_loads_without_a_restart(stack: Stack, tmp_pa
     assert runs[0]["status"] == "SUCCESS"
     rows = orjson.loads(stack.run("query", "SELECT count(*) AS n FROM newcomer.first_event", "--json"))
     assert rows == [{"n": 5}]
+
+
+def test_a_failed_check_names_the_stream_that_is_blocked(stack: Stack, page: Page, tmp_path: Path) -> None:
+    hour = (stack.home / "demo" / "first_hour").read_text().strip()
+    event = stack.call("POST", "/customers/tinyapp/events", {"name": "Newsletter Opened"})
+    stack.call("POST", f"/customers/tinyapp/events/{event['slug']}/pause")
+    records = tmp_path / "events.ndjson"
+    records.write_bytes(track("Newsletter Opened", "n-1", {}, receivedAt=f"{hour}:20:00Z"))
+    stack.run("ingest", str(records), "--customer", "tinyapp")
+    query = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
+      assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization {
+        evaluation { success description } } } } } } } }"""
+
+    def check() -> dict[str, Any]:
+        node = stack.ask(query, key={"path": ["tinyapp", "event_tables"]})["assetNodeOrError"]
+        checks = {
+            each["name"]: each["executionForLatestMaterialization"] for each in node["assetChecksOrError"]["checks"]
+        }
+        return dict((checks["freshness"] or {}).get("evaluation") or {})
+
+    wait_until(lambda: check().get("success") is False, 240, lambda: str(check()))
+    page.goto(f"{stack.url}/assets/tinyapp/event_tables?view=checks&checkDetail=freshness")
+    expect(page.get_by_text("freshness").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("newsletter_opened").first).to_be_visible(timeout=60_000)
+    assert keep_picture(page, "checks", tmp_path).stat().st_size > 10_000
