@@ -66,7 +66,7 @@ test-redshift: setup  ## Run the whole acceptance suite with the Redshift stand-
 		$(or $(TESTS),clickstream_platform_tests/acceptance)
 
 test-e2e: setup  ## Run the tests with daemon, webserver and browser; they need chromium
-	$(BIN)/python -m pytest -m e2e $(TESTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m e2e $(TESTS)
 
 chaos: setup  ## Kill collector and batcher KILLS times under load (default 100); acknowledged = rows, or it fails
 	CLICKSTREAM_TEST_KILLS=$(or $(KILLS),100) $(BIN)/python -m pytest -m chaos --timeout 7200 -s $(TESTS)
