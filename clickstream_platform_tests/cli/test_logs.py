@@ -21,7 +21,6 @@ from clickstream_platform.observe.logs.context import log_context
 from clickstream_platform.observe.logs.ports import LogQuery
 from clickstream_platform.observe.logs.reading import Follower
 from clickstream_platform.observe.logs.redaction import redact_secrets
-from clickstream_platform.observe.logs.starting import running_logs
 from clickstream_platform.pipeline.logs import link_to_run, open_index, remember_secrets, start_logging
 from clickstream_platform.settings import Settings, load_settings
 from clickstream_platform_tests.log_index_stand_in.server import LogIndexStandIn, running_log_index
@@ -37,14 +36,6 @@ def settings(
     for name, value in {"HOME": str(tmp_path), "LOG_INDEX_URL": stand_in.url, "LOG_INDEX_KIND": request.param}.items():
         monkeypatch.setenv(f"CLICKSTREAM_{name}", value)
     return load_settings()
-
-
-@pytest.fixture(autouse=True)
-def _logs_end_with_the_test() -> Iterator[None]:
-    yield
-    if (logs := running_logs()) is not None:
-        logs.close(0.0)
-    logging.getLogger("clickstream_platform").setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ import pytest
 from clickstream_platform_tests.scripted_day import story
 from clickstream_platform_tests.scripted_day.living import Day, live
 
+pytestmark = pytest.mark.e2e  # a minute of computing
+
 PAGER, CHAT, TEAM = "pager", "chat", "shop07-team"
 ALLOWED_MINUTES = 5
 """From the moment somebody could know to the message: a look or two, and two minutes of patience."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from clickstream_platform.gateways.log_index import IndexKind, IndexOptions, open_log_index
 from clickstream_platform.observe.logs.shipping import ShippingOptions
-from clickstream_platform.observe.logs.starting import LogOptions, Logs, running_logs, start_logging
+from clickstream_platform.observe.logs.starting import LogOptions, Logs, start_logging
 from clickstream_platform_tests.log_index_stand_in.server import LogIndexStandIn, running_log_index
 
 FAST = ShippingOptions(
@@ -28,7 +27,7 @@ def index() -> Iterator[LogIndexStandIn]:
 
 
 @pytest.fixture
-def start(index: LogIndexStandIn, tmp_path: Path) -> Iterator[StartLogs]:
+def start(index: LogIndexStandIn, tmp_path: Path) -> StartLogs:
     """Give a function that starts the logs of this process towards the stand-in."""
 
     def begin(
@@ -42,11 +41,7 @@ def start(index: LogIndexStandIn, tmp_path: Path) -> Iterator[StartLogs]:
             options, lambda: open_log_index(IndexOptions(index.url, kind, timeout_seconds=timeout, secret=secret()))
         )
 
-    yield begin
-    if (logs := running_logs()) is not None:
-        logs.close(0.0)
-    for name in ("clickstream_platform", "uvicorn"):
-        logging.getLogger(name).setLevel(logging.NOTSET)
+    return begin
 
 
 def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
