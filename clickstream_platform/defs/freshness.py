@@ -7,7 +7,7 @@ judging (`pipeline.freshness`).
 
 import hashlib
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from clickstream_platform.defs.platform import Platform
 from clickstream_platform.defs.run_logs import follow_tick
 from clickstream_platform.defs.run_records import ended_run
 from clickstream_platform.defs.state import EVENT_TABLES, FRESHNESS, CustomerState, DefinitionsState
-from clickstream_platform.defs.telling import Offer, Told
+from clickstream_platform.defs.telling import Offer, Told, materialized_at
 from clickstream_platform.model.stream_status import StreamStatus
 from clickstream_platform.observe.exporter.failures import Failures
 from clickstream_platform.observe.exporter.figures import EndedRun
@@ -84,7 +84,8 @@ def build_freshness_sensor(state: DefinitionsState) -> dg.SensorDefinition:
         finally:
             kept.lock.release()
         told = Told.from_cursor(context.cursor)
-        due = choose(told, report, customers)
+        loaded = materialized_at(context.instance, {slug: _tables(each) for slug, each in customers.items()})
+        due = choose(told, report, customers, loaded)
         context.log.info(describe(report))
         events = [evaluation(customers[each.customer], each, report.at) for each in due]
         return dg.SensorResult(asset_events=events, cursor=told.to_cursor(customers), skip_reason=describe(report))
@@ -129,11 +130,16 @@ def failed_loads(
     return list(load_failures(failures.open))
 
 
-def choose(told: Told, report: FreshnessReport, customers: Collection[str]) -> list[CustomerFreshness]:
-    """Choose whose results to report now; of a customer that could not be looked at in full, good news may be none."""
+def choose(
+    told: Told, report: FreshnessReport, customers: Collection[str], loaded: Mapping[str, datetime]
+) -> list[CustomerFreshness]:
+    """Choose whose results to report now; of a customer that could not be looked at in full, good news may be none.
+
+    `loaded` says when the tables of each customer were materialized last.
+    """
     found = {slug: each for slug, each in report.customers.items() if slug in customers}
     offers = [
-        Offer(slug, _digest(each), bool(each.offenders))
+        Offer(slug, _digest(each), bool(each.offenders), loaded.get(slug))
         for slug, each in found.items()
         if each.offenders or not report.doubt(slug)
     ]

@@ -227,8 +227,13 @@ def test_while_hours_were_not_compared_good_news_waits(bench: Bench) -> None:
     customers = {each: CustomerState(each, each, "default", "duckdb") for each in ("acme", "tiny")}
     half = replace(report, hours_looked_at=1)
     told = Told()
-    assert [found.customer for found in choose(told, half, customers)] == ["acme"]
-    assert [found.customer for found in choose(told, report, customers)] == ["tiny"]
-    assert choose(told, report, customers) == []
+    assert [found.customer for found in choose(told, half, customers, {})] == ["acme"]
+    assert [found.customer for found in choose(told, report, customers, {})] == ["tiny"]
+    assert choose(told, report, customers, {}) == []
     assert Told.from_cursor(told.to_cursor(customers)) == told
+    # Dagster shows no result from before the newest materialization.
+    seconds = timedelta(seconds=1)
+    assert choose(told, report, customers, {"acme": report.at - seconds}) == []
+    loaded = {"acme": report.at + seconds}
+    assert [found.customer for found in choose(told, report, customers, loaded)] == ["acme"]
     assert Told.from_cursor(told.to_cursor({})).results == {}

@@ -42,6 +42,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Handling yaml-defined logging configuration"),
 ]
 
+pytestmark = pytest.mark.e2e  # workers that hang, and the daemon's patience with them
+
 LOGGER = logging.getLogger("daemon")
 JOBS = Path(__file__).with_name("hanging_jobs.py")
 
