@@ -38,11 +38,10 @@ from clickstream_platform_tests.shared_data import REPOSITORY
 
 # Dagster's own: a method of its logger, and its word for python_logs in dagster.yaml.
 pytestmark = [
+    pytest.mark.e2e,  # workers that hang, and the daemon's patience with them
     pytest.mark.filterwarnings("ignore:The 'warn' method is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:Handling yaml-defined logging configuration"),
 ]
-
-pytestmark = pytest.mark.e2e  # workers that hang, and the daemon's patience with them
 
 LOGGER = logging.getLogger("daemon")
 JOBS = Path(__file__).with_name("hanging_jobs.py")
