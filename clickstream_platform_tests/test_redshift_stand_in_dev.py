@@ -15,6 +15,8 @@ import pytest
 
 from clickstream_platform_tests.redshift_stand_in.postgres import PostgresUnavailableError, find_binaries
 
+pytestmark = pytest.mark.redshift
+
 LINE = '{"type":"track","event":"sale","messageId":"m1","receivedAt":"2026-11-22T09:10:00Z","properties":{"n":1}}\n'
 
 

@@ -14,20 +14,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from clickstream_platform.batcher.bounds import BatchPlan
 from clickstream_platform.batcher.consumer import ShardInfo
 from clickstream_platform.batcher.leases import Lease, LeaseLostError, LeaseTableUnavailableError
+from clickstream_platform.databases import open_database
 from clickstream_platform.model.hours import Hour
 
-BUSY_TIMEOUT_SECONDS = 30.0
-CONNECT_SECONDS = 10
-# A machine that stops between an update and its commit leaves a locked row, for which all others would wait until
-# PostgreSQL finds out that it is gone (by default after two hours): nobody waits so long, and the server ends it.
-_LIMITS = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '15s'; "
-_LIMITS += "SET LOCAL idle_in_transaction_session_timeout = '15s'"
 _metadata = sa.MetaData()
 _leases = sa.Table(
     "batcher_leases",
@@ -54,7 +48,7 @@ class SqlLeaseTable:
     def __init__(self, url: str, application: str) -> None:
         """Connect to a SQLAlchemy URL and create the table where there is none."""
         self._application = application
-        self._engine = _engine(url)
+        self._engine = open_database(url, outlives_power_cut=True)  # as a checkpoint must
         with self._errors():
             try:
                 _metadata.create_all(self._engine)
@@ -218,38 +212,3 @@ def _lease(row: sa.RowMapping) -> Lease:
         None if row["sealed_through"] is None else Hour.parse(row["sealed_through"]),
         row["is_finished"],
     )
-
-
-def _engine(url: str) -> sa.Engine:
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() == "postgresql":
-        engine = sa.create_engine(parsed, pool_pre_ping=True, connect_args=_network_limits(parsed))
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(_LIMITS))
-        return engine
-    if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_pre_ping=True)
-    engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False})
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _network_limits(url: sa.URL) -> dict[str, int]:
-    """Return libpq's options that notice a server that is gone without a word; the URL's own ones count more."""
-    if url.get_driver_name() not in {"psycopg2", "psycopg"}:
-        return {}
-    seconds = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-    limits = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": 20_000, **seconds}
-    return {name: value for name, value in limits.items() if name not in url.query}
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's connection has no type
-    connection.isolation_level = None  # the driver's own BEGIN comes late; `_begin_sqlite` begins instead
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")  # a checkpoint must outlive the machine's power, too
-    cursor.close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -17,7 +17,7 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -128,7 +128,7 @@ def load_newest(load: Load, home: Path) -> None:
 
 def measure(load: Load, home: Path, answer: multiprocessing.SimpleQueue[str]) -> None:
     """Look again and again, and tell what each kind of look took; runs in a process of its own."""
-    figures: dict[str, float] = {"memory before, MB": _peak_mb()}
+    figures: dict[str, float] = {"memory before, MB": peak_mb()}
     clock = FixedClock(NOW)
     options = WatchOptions(window_hours=WINDOW_HOURS)
     with Wiring(Settings(home=home), clock) as wiring:
@@ -161,11 +161,11 @@ def measure(load: Load, home: Path, answer: multiprocessing.SimpleQueue[str]) ->
         clock.advance(timedelta(minutes=2))
         report = look("it was loaded")
         figures |= {f"streams {status.value}": count for status, count in report.counts().items()}
-    figures["peak memory, MB"] = _peak_mb()
+    figures["peak memory, MB"] = peak_mb()
     answer.put(json.dumps(figures))
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """Return the peak of this very process; `getrusage` would tell that of the parent it was started by."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
@@ -191,12 +191,16 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     load = Load(**vars(parser.parse_args()))
     check_keys(load)
-    table = Table(title=f"Freshness of {load.customers * load.events:,} streams")
-    table.add_column("figure")
+    Console().print(figures_table(f"Freshness of {load.customers * load.events:,} streams", run(load)))
+
+
+def figures_table(title: str, figures: Mapping[str, float]) -> Table:
+    """Return figures as a table."""
+    table = Table("figure", title=title)
     table.add_column("value", justify="right")
-    for name, value in run(load).items():
+    for name, value in figures.items():
         table.add_row(name, f"{value:,.2f}")
-    Console().print(table)
+    return table
 
 
 def check_keys(load: Load) -> None:

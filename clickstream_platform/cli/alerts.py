@@ -1,6 +1,7 @@
 """`clickstream alerts`: what is wrong now, who is told, and what is known already.
 
-Belongs here: the commands, and opening the engine for the exporter. Does not: judging and sending (`observe.alerts`).
+Belongs here: the commands, and opening the engine for the exporter. Does not: judging and sending (`observe.alerts`),
+trying channels (`alert_trials`).
 """
 
 from __future__ import annotations
@@ -9,16 +10,17 @@ import getpass
 import re
 from contextlib import closing, suppress
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clickstream_platform.cli.support import JsonOption, handle_errors, print_json, print_table
-from clickstream_platform.errors import ClickstreamError, ConfigurationError, InvalidNameError
+from clickstream_platform.cli.alert_trials import try_channel, wanted_channels
+from clickstream_platform.cli.support import JsonOption, handle_errors, print_json, print_table, printable
+from clickstream_platform.errors import ConfigurationError, InvalidNameError
 
 if TYPE_CHECKING:
     from clickstream_platform.observe.alert_metrics import AlertMetrics
-    from clickstream_platform.observe.alerts.alert import Alert
     from clickstream_platform.observe.alerts.engine import AlertEngine
     from clickstream_platform.observe.alerts.routes import Routes
     from clickstream_platform.observe.alerts.routes_source import RoutesSource
@@ -80,74 +82,15 @@ def try_command(
     from clickstream_platform.settings import load_settings
 
     routes = open_alert_routes(load_settings())()
-    names = _wanted_channels(routes, channel, kind, customer, event)
+    names = wanted_channels(routes, channel, kind, customer, event)
     now = SystemClock().now()
-    results = [_try_channel(routes, name, now, dry_run=dry_run) for name in names]
+    results = [try_channel(routes, name, now, dry_run=dry_run) for name in names]
     if as_json:
         print_json(results)
     else:
         print_table(list(results[0]), [list(each.values()) for each in results])
     if any(each["problem"] for each in results):
         raise typer.Exit(code=1)
-
-
-def _wanted_channels(
-    routes: Routes, channels: list[str] | None, kind: str | None, customer: str | None, event: str | None
-) -> list[str]:
-    wanted = list(channels or ())
-    if kind is not None:
-        wanted += routes.of(_example(routes, kind, customer, event))
-    elif customer is not None or event is not None:
-        raise ConfigurationError(
-            "choosing channels", cause="a customer or event alone has no route", remedy="Give --kind as well."
-        )
-    wanted = list(dict.fromkeys(wanted or sorted(routes.channels)))
-    unknown = sorted(set(wanted) - set(routes.channels))
-    if unknown:
-        raise ConfigurationError(
-            f"testing {', '.join(unknown)}",
-            cause="there is no such channel in the routes file",
-            remedy=f"Channels are {', '.join(sorted(routes.channels))}.",
-        )
-    return wanted
-
-
-def _example(routes: Routes, kind: str, customer: str | None, event: str | None) -> Alert:
-    from clickstream_platform.gateways.clock import SystemClock
-    from clickstream_platform.model.findings import FINDING_KINDS, Finding
-    from clickstream_platform.observe.alerts.lifecycle import advance
-    from clickstream_platform.observe.alerts.observation import Observation
-
-    if kind not in FINDING_KINDS:
-        raise InvalidNameError(
-            f"unknown kind {kind}", cause="", remedy=f"Kinds are {', '.join(sorted(FINDING_KINDS))}."
-        )
-    now = SystemClock().now()
-    finding = Finding(kind, customer, event, "an example", now)
-    [alert] = advance({}, [Observation([finding], frozenset({kind}))], now, routes.timing).saved.values()
-    return alert
-
-
-def _try_channel(routes: Routes, name: str, now: datetime, *, dry_run: bool) -> dict[str, Any]:
-    from dataclasses import replace
-
-    from clickstream_platform.gateways.notifications import AppriseSender
-    from clickstream_platform.observe.alerts.messages import trial_message
-
-    sender, found = AppriseSender(), routes.channels[name]
-    result: dict[str, Any] = {"channel": name, "tracks_incidents": None, "sent": 0, "problem": None}
-    try:
-        result["tracks_incidents"] = sender.tracks_incidents(found)
-        if not dry_run:
-            message = trial_message(name, now)
-            sender.send(found, message)
-            result["sent"] = 1
-            if result["tracks_incidents"]:  # nothing stays open
-                sender.send(found, replace(message, is_over=True))
-                result["sent"] = 2
-    except ClickstreamError as error:
-        result["problem"] = error.cause
-    return result
 
 
 @alerts_app.command("list")
@@ -164,17 +107,27 @@ def list_command(
     from clickstream_platform.settings import load_settings
 
     settings, now = load_settings(), SystemClock().now()
-    routes = open_alert_routes(settings)()
     with closing(open_alert_store(settings)) as store:
         if sent:
             rows = [{"at": at, "channel": name, "title": title} for at, name, title in store.list_sent(sent)]
         else:
-            rows = _alert_rows(store, routes, now, kind, customer, show_all=show_all)
+            rows = _alert_rows(store, _routes_or_defaults(settings), now, kind, customer, show_all=show_all)
     if as_json:
         print_json(rows)
         return
     columns = ["at", "channel", "title"] if sent else ["state", "severity", "where", "kind", "since", "told", "summary"]
     print_table(columns, [[each.get(column) for column in columns] for each in rows])
+
+
+def _routes_or_defaults(settings: Settings) -> Routes:
+    """Return the routes; with a broken file those without one, for what is wrong now must be seen all the same."""
+    from clickstream_platform.observe.alerts.routes import log_only
+
+    try:
+        return open_alert_routes(settings)()
+    except ConfigurationError as error:
+        typer.echo(f"{printable(str(error))} What is held back may differ.", err=True)
+        return log_only()
 
 
 def _alert_rows(
@@ -216,6 +169,7 @@ def silence_command(
 ) -> None:
     """Tell nobody of such alerts for a while. They are told afterwards if they still hold; ends are told always."""
     from clickstream_platform.gateways.clock import SystemClock
+    from clickstream_platform.model.findings import FINDING_KINDS
     from clickstream_platform.observe.alerts.silences import Silence
     from clickstream_platform.settings import load_settings
 
@@ -225,9 +179,15 @@ def silence_command(
             cause="it would silence all of them",
             remedy="Give --kind, --customer or --event; `--kind '*'` if all is what you want.",
         )
+    if kind and not any(fnmatchcase(each, kind) for each in FINDING_KINDS):
+        raise InvalidNameError(
+            f"silencing {kind}",
+            cause="there is no such kind of finding, so nothing would be silenced",
+            remedy=f"Kinds are {', '.join(sorted(FINDING_KINDS))}.",
+        )
     until = SystemClock().now() + _parse_duration(duration)
     with closing(open_alert_store(load_settings())) as store:
-        silence = Silence(0, until, reason.strip()[:500], by or _user(), kind, customer, event)
+        silence = Silence(0, until, reason.strip()[:500], by or _user(), kind or None, customer or None, event or None)
         number = store.add_silence(silence)
     if as_json:
         print_json({"id": number, "until": until})

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 STATE_FILE = Path("canary") / "state.json"
 """Below <home>; the exporter reads it."""
+EVERY_SECONDS = 300
 MAX_ROWS = 5_000
 
 
@@ -38,7 +39,15 @@ def canary_command(
     ],
     customer: Annotated[str, typer.Option(metavar="SLUG", help="The canary customer of that key.")] = "canary",
     url: Annotated[str, typer.Option(help="The collector. Default: CLICKSTREAM_REGISTRY_COLLECTOR_URL.")] = "",
-    every: Annotated[int, typer.Option(min=5, metavar="SECONDS", help="Time between two events.")] = 300,
+    every: Annotated[
+        int | None,
+        typer.Option(
+            min=5,
+            metavar="SECONDS",
+            help="Time between two events. Default: 300. With --once, how often it is called by a cron job; "
+            "without it nobody expects the next call.",
+        ),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Send one event, look for the rows, and end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -53,7 +62,8 @@ def canary_command(
         parts = canary_parts(wiring, customer, url or wiring.settings.registry_collector_url, write_key)
         known = read_canary(path)
         state = known if known and known.customer == customer else CanaryState(customer, wiring.clock.now())
-        state = replace(state, every_seconds=float(every))
+        seconds = float(every or (0 if once else EVERY_SECONDS))
+        state = replace(state, every_seconds=seconds)
         if not once:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: stop.set())
@@ -63,7 +73,7 @@ def canary_command(
             _show(state, wiring.clock.now(), limits, as_json=as_json)
             if once:
                 break
-            stop.wait(every)
+            stop.wait(seconds)
 
 
 def canary_parts(wiring: Wiring, customer: str, url: str, write_key: str) -> CanaryParts:

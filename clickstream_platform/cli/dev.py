@@ -30,11 +30,13 @@ def dev_command(
     registry_port: Annotated[int, typer.Option(help="Port of the registry's API and page.")] = 8400,
     collector_port: Annotated[int, typer.Option(help="Port of the collector, where a Kinesis stream is set.")] = 8080,
     batcher_port: Annotated[int, typer.Option(help="Port of the batcher's health and metrics.")] = 9465,
+    exporter_port: Annotated[int, typer.Option(help="Port of the exporter's metrics.")] = 9464,
+    exporter: Annotated[bool, typer.Option(help="Whether to start the exporter: metrics, freshness, alerts.")] = True,
     host: Annotated[
         str, typer.Option(help="Address to listen on; Dagster's interface asks for no password.")
     ] = "127.0.0.1",
 ) -> None:
-    """Start the registry, Dagster's webserver and its daemon here, with sensors on; stop with Ctrl-C.
+    """Start the registry, Dagster's webserver and its daemon, with sensors on, and the exporter; stop with Ctrl-C.
 
     With CLICKSTREAM_KINESIS_STREAM set, a collector and a batcher too.
     """
@@ -47,7 +49,10 @@ def dev_command(
         registry = _start_registry(processes, settings, console, host, registry_port)
         if settings.kinesis_stream:
             _start_front(processes, settings, console, host, (collector_port, batcher_port))
-        _start_dagster(processes, settings, registry, host, port)
+        environment = _start_dagster(processes, settings, registry, host, port)
+        if exporter:  # it says itself where it listens, and lives without whatever it does not reach
+            command = [str(BIN / "clickstream"), "exporter", "--host", host, "--port", str(exporter_port)]
+            processes.start("the exporter", command, PROJECT, environment)
         message = f"Dagster on http://{host}:{port}, data in {settings.home}. Stop with Ctrl-C."
         console.print(message, soft_wrap=True)
         code = processes.wait()
@@ -87,7 +92,10 @@ def _start_front(processes: Processes, settings: Settings, console: Console, hos
     console.print(f"The collector takes events on {where}.", soft_wrap=True)
 
 
-def _start_dagster(processes: Processes, settings: Settings, registry: dict[str, str], host: str, port: int) -> None:
+def _start_dagster(
+    processes: Processes, settings: Settings, registry: dict[str, str], host: str, port: int
+) -> dict[str, str]:
+    """Start the webserver and the daemon; return their environment."""
     from clickstream_platform.defs.driver import prepare_home
     from clickstream_platform.settings import child_environment
 
@@ -98,3 +106,4 @@ def _start_dagster(processes: Processes, settings: Settings, registry: dict[str,
     )
     command = [str(BIN / "dg"), "dev", "--host", host, "--port", str(port)]
     processes.start("Dagster", command, PROJECT, environment)
+    return environment

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from clickstream_platform.observe.alerts.engine import AlertEngine
     from clickstream_platform.observe.alerts.observation import Observation
     from clickstream_platform.observe.exporter.probing import Probes
-    from clickstream_platform.pipeline.platform_metrics import AlertSink, Orchestrator, PlatformProbes
+    from clickstream_platform.observe.exporter.tallies import CustomerLabels
+    from clickstream_platform.pipeline.platform_metrics import PlatformProbes
+    from clickstream_platform.pipeline.platform_sources import AlertSink, Orchestrator
     from clickstream_platform.settings import Settings
     from clickstream_platform.wiring import Wiring
 
@@ -39,11 +41,15 @@ MEMORY = Path("exporter") / "memory.json"
 def exporter_command(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the metrics; 0 takes a free one.")] = 9464,
     host: Annotated[str, typer.Option(help="Address to listen on; the metrics ask for no password.")] = "127.0.0.1",
+    max_customers: Annotated[
+        int, typer.Option(min=1, help="Customers with series of their own; all further ones are counted together.")
+    ] = 2_000,
 ) -> None:
     """Serve Prometheus metrics of the whole platform on /metrics, and raise alerts; stop with Ctrl-C or SIGTERM."""
     from prometheus_client import CollectorRegistry
 
     from clickstream_platform.observe.exporter.probing import Probes
+    from clickstream_platform.observe.exporter.tallies import CustomerLabels
     from clickstream_platform.observe.health_server import serving_health
     from clickstream_platform.settings import load_settings
     from clickstream_platform.wiring import open_wiring
@@ -52,7 +58,7 @@ def exporter_command(
     metrics, stop = CollectorRegistry(), threading.Event()
     with ExitStack() as stack:
         wiring = stack.enter_context(open_wiring(settings))
-        platform = _platform(settings, wiring, metrics, stack)
+        platform = _platform(settings, wiring, metrics, stack, CustomerLabels(max_customers))
         probes = Probes(platform.probes())
         _register(metrics, settings, wiring, platform, probes)
         bound = stack.enter_context(
@@ -68,7 +74,13 @@ def exporter_command(
         platform.remember()
 
 
-def _platform(settings: Settings, wiring: Wiring, metrics: CollectorRegistry, stack: ExitStack) -> PlatformProbes:
+def _platform(
+    settings: Settings,
+    wiring: Wiring,
+    metrics: CollectorRegistry,
+    stack: ExitStack,
+    labels: CustomerLabels | None = None,
+) -> PlatformProbes:
     """Put together who is asked."""
     from clickstream_platform.defs.state import dagster_name
     from clickstream_platform.pipeline.batcher_lag import batcher_lag
@@ -76,8 +88,9 @@ def _platform(settings: Settings, wiring: Wiring, metrics: CollectorRegistry, st
     from clickstream_platform.pipeline.freshness.ledgers import WarehouseLedgers
     from clickstream_platform.pipeline.freshness.opening import open_watch
     from clickstream_platform.pipeline.ledger_sums import LedgerLook
-    from clickstream_platform.pipeline.platform_findings import Pages
-    from clickstream_platform.pipeline.platform_metrics import PlatformProbes, Sources
+    from clickstream_platform.pipeline.platform_metrics import PlatformProbes
+    from clickstream_platform.pipeline.platform_sources import Sources
+    from clickstream_platform.pipeline.platform_terms import Pages
     from clickstream_platform.pipeline.platform_watches import CanaryLook, FreshnessLook, SlowRuns, UnusualLook
     from clickstream_platform.pipeline.registry_figures import read_registry
     from clickstream_platform.pipeline.unusual.opening import open_unusual_watch
@@ -105,7 +118,7 @@ def _platform(settings: Settings, wiring: Wiring, metrics: CollectorRegistry, st
         alerts=_alerts(settings, metrics, stack),
     )
     memory = settings.home.absolute() / MEMORY
-    return PlatformProbes(sources, wiring.clock, pages=pages, memory=memory)
+    return PlatformProbes(sources, wiring.clock, pages=pages, memory=memory, labels=labels)
 
 
 def _orchestrator(settings: Settings, stack: ExitStack) -> Orchestrator:

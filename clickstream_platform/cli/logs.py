@@ -19,6 +19,7 @@ from clickstream_platform.cli.support import JsonOption, handle_errors, print_js
 from clickstream_platform.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from clickstream_platform.model.shared_ports import Clock
     from clickstream_platform.observe.logs.ports import LogHit, LogIndex, LogQuery
 
 FOLLOW_SECONDS = 1.0
@@ -63,7 +64,7 @@ def logs_command(
     index = open_index(load_settings())
     try:
         if follow:
-            _follow(index, query, as_json=as_json)
+            _follow(index, query, clock, as_json=as_json)
         else:
             _show(index.search(query), as_json=as_json)
     finally:
@@ -72,24 +73,27 @@ def logs_command(
 
 def moment_of(text: str, now: datetime) -> datetime:
     """Return the moment that `15m`, `2h`, `3d` or a time names; raises ConfigurationError for anything else."""
-    if span := _SPAN.fullmatch(text):
-        return now - timedelta(**{_UNITS[span[2]]: int(span[1])})
     try:
+        if span := _SPAN.fullmatch(text):
+            return now - timedelta(**{_UNITS[span[2]]: int(span[1])})
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ConfigurationError(
             f"reading the time {text!r}", cause="it has no known form", remedy="Write 15m, 2h, 3d or 2026-11-22T09:00Z."
         ) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _follow(index: LogIndex, query: LogQuery, *, as_json: bool) -> None:
+def _follow(index: LogIndex, query: LogQuery, clock: Clock, *, as_json: bool) -> None:
     from clickstream_platform.observe.logs.reading import Follower
 
-    follower = Follower(index, query)
+    follower, was_away = Follower(index, query, clock), False
     try:
         while True:
             _show(follower.read(), as_json=as_json)
+            if follower.is_away and not was_away:
+                typer.echo("The log index does not answer; it is asked again every second.", err=True)
+            was_away = follower.is_away
             time.sleep(FOLLOW_SECONDS)
     except KeyboardInterrupt:
         return

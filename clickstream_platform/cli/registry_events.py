@@ -22,7 +22,12 @@ events_app = typer.Typer(help="Events: one table each.", no_args_is_help=True)
 
 EventArgument = Annotated[str, typer.Argument(metavar="EVENT", help="Slug of the event, or its name as sent.")]
 DeadlineOption = Annotated[
-    int | None, typer.Option(metavar="MINUTES", help="Minutes after an hour's end by which it must be loaded.")
+    int | None,
+    typer.Option(
+        metavar="MINUTES",
+        help="Minutes after an hour's end by which it must be loaded. "
+        "Default: CLICKSTREAM_FRESHNESS_DEADLINE_MINUTES, which is 120 unless it is set.",
+    ),
 ]
 
 
@@ -101,7 +106,12 @@ def update_event(
     display_name: Annotated[str | None, typer.Option(metavar="NAME", help="Name for people.")] = None,
     freshness_deadline_minutes: Annotated[
         int | None,
-        typer.Option(metavar="MINUTES", min=0, help="By when an hour must be loaded after its end; 0: nobody watches."),
+        typer.Option(
+            metavar="MINUTES",
+            min=0,
+            help="By when an hour must be loaded after its end; 0: as CLICKSTREAM_FRESHNESS_DEADLINE_MINUTES says, "
+            "which is 120 unless it is set.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

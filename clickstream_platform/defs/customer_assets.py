@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from clickstream_platform.defs.failures import exception_for, exception_of
+from clickstream_platform.defs.failures import exception_for, exception_of, fit_to_keep
 from clickstream_platform.defs.freshness import freshness_policy
 from clickstream_platform.defs.materializations import materializations
 from clickstream_platform.defs.partitions import customer_partitions, orders_of
@@ -25,7 +25,6 @@ from clickstream_platform.defs.state import (
     CustomerState,
     DefinitionsState,
 )
-from clickstream_platform.errors import ClickstreamError
 from clickstream_platform.pipeline.customer_hour import Goal
 
 GOALS = {RAW_BATCHES: Goal.FREEZE, STAGED_BATCHES: Goal.STAGE, EVENT_TABLES: Goal.LOAD}
@@ -78,8 +77,9 @@ def build_customer_assets(customer: CustomerState, state: DefinitionsState) -> d
                 yield reconciliation_result(
                     keys[EVENT_TABLES], platform.pipeline.reconcile(customer.slug, hours), hours
                 )
-        except ClickstreamError as error:
-            raise exception_for(error, context.retry_number) from error
+        except Exception as error:  # noqa: BLE001 (Dagster would keep what it quotes)
+            kept = fit_to_keep(error)
+            raise exception_for(kept, context.retry_number) from kept
         if (exception := exception_of(reports, context.retry_number)) is not None:
             raise exception
 

@@ -19,7 +19,8 @@ from clickstream_platform.errors import ClickstreamError
 from clickstream_platform.gateways.clock import SystemClock
 from clickstream_platform.observe.exporter.figures import InstanceFigures
 from clickstream_platform.pipeline.freshness.facts import LoadFailure
-from clickstream_platform.pipeline.platform_findings import Pages, judge_instance, judge_workspace
+from clickstream_platform.pipeline.platform_findings import judge_instance, judge_workspace
+from clickstream_platform.pipeline.platform_terms import Pages
 from clickstream_platform.registry.entities import Snapshot
 
 PART = "dagster"

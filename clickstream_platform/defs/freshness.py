@@ -7,7 +7,7 @@ judging (`pipeline.freshness`).
 
 import hashlib
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,16 +19,15 @@ from clickstream_platform.defs.platform import Platform
 from clickstream_platform.defs.run_logs import follow_tick
 from clickstream_platform.defs.run_records import ended_run
 from clickstream_platform.defs.state import EVENT_TABLES, FRESHNESS, CustomerState, DefinitionsState
-from clickstream_platform.defs.telling import Offer, Told
+from clickstream_platform.defs.telling import Offer, Told, materialized_at
 from clickstream_platform.model.stream_status import StreamStatus
 from clickstream_platform.observe.exporter.failures import Failures
 from clickstream_platform.observe.exporter.figures import EndedRun
 from clickstream_platform.pipeline.freshness.facts import LoadFailure
 from clickstream_platform.pipeline.freshness.judging import Judgement
+from clickstream_platform.pipeline.freshness.memory import WatchMemory
 from clickstream_platform.pipeline.freshness.opening import open_watch, watch_options
-from clickstream_platform.pipeline.freshness.report import CustomerFreshness, FreshnessReport
-from clickstream_platform.pipeline.freshness.watching import WatchMemory
-from clickstream_platform.pipeline.opening import Pipeline
+from clickstream_platform.pipeline.freshness.report import CustomerFreshness, FreshnessReport, words_of
 from clickstream_platform.pipeline.platform_watches import load_failures
 
 FRESHNESS_SENSOR = "freshness"
@@ -85,7 +84,8 @@ def build_freshness_sensor(state: DefinitionsState) -> dg.SensorDefinition:
         finally:
             kept.lock.release()
         told = Told.from_cursor(context.cursor)
-        due = choose(told, report, customers)
+        loaded = materialized_at(context.instance, {slug: _tables(each) for slug, each in customers.items()})
+        due = choose(told, report, customers, loaded)
         context.log.info(describe(report))
         events = [evaluation(customers[each.customer], each, report.at) for each in due]
         return dg.SensorResult(asset_events=events, cursor=told.to_cursor(customers), skip_reason=describe(report))
@@ -101,21 +101,12 @@ def build_freshness_check(customer: CustomerState) -> dg.AssetChecksDefinition:
         """Look until every hour of the window was compared."""
         pipeline, slugs = platform.pipeline, {customer.slug: customer}
         failures = failed_loads(context.instance, pipeline.wiring.clock.now(), slugs, {})
-        found = look_at_one(pipeline, customer.slug, failures)
-        return result(found or CustomerFreshness(customer.slug, ()), pipeline.wiring.clock.now())
+        options = watch_options(pipeline.settings, customer.slug)
+        report = open_watch(pipeline.wiring, options).look_through(failures)
+        found = report.customers.get(customer.slug) or CustomerFreshness(customer.slug, ())
+        return result(found, report.at, report.doubt(customer.slug))
 
     return freshness
-
-
-def look_at_one(pipeline: Pipeline, customer: str, failures: Sequence[LoadFailure]) -> CustomerFreshness | None:
-    """Return one customer's freshness, all hours of the window compared; None for a customer that is not there."""
-    watch = open_watch(pipeline.wiring, watch_options(pipeline.settings, customer))
-    report = watch.look(failures)
-    for _ in range(report.hours_watched):  # each look lists at least one hour more, unless the store is away
-        if report.is_complete:
-            break
-        report = watch.look(failures)
-    return report.customers.get(customer)
 
 
 def failed_loads(
@@ -139,13 +130,18 @@ def failed_loads(
     return list(load_failures(failures.open))
 
 
-def choose(told: Told, report: FreshnessReport, customers: Collection[str]) -> list[CustomerFreshness]:
-    """Choose whose results to report now; while hours of the window were not compared, good news may be none."""
+def choose(
+    told: Told, report: FreshnessReport, customers: Collection[str], loaded: Mapping[str, datetime]
+) -> list[CustomerFreshness]:
+    """Choose whose results to report now; of a customer that could not be looked at in full, good news may be none.
+
+    `loaded` says when the tables of each customer were materialized last.
+    """
     found = {slug: each for slug, each in report.customers.items() if slug in customers}
     offers = [
-        Offer(slug, _digest(each), bool(each.offenders))
+        Offer(slug, _digest(each), bool(each.offenders), loaded.get(slug))
         for slug, each in found.items()
-        if report.is_complete or each.offenders
+        if each.offenders or not report.doubt(slug)
     ]
     return [found[slug] for slug in told.choose(offers, report.at)]
 
@@ -163,10 +159,11 @@ def evaluation(customer: CustomerState, found: CustomerFreshness, at: datetime) 
     )
 
 
-def result(found: CustomerFreshness, at: datetime) -> dg.AssetCheckResult:
+def result(found: CustomerFreshness, at: datetime, doubt: str = "") -> dg.AssetCheckResult:
     """Return the result of a customer's check: a row of metadata for each offending stream.
 
-    Late and blocked streams are an error, silent ones a warning, and a paused event is what somebody wanted.
+    Late and blocked streams are an error, silent ones a warning, and a paused event is what somebody wanted. What could
+    not be looked at for some reason, the `doubt`, is a warning, too.
     """
     offenders = sorted(found.offenders, key=lambda each: (each.state.status not in _ERRORS, each.state.stream))
     counts = found.counts
@@ -177,11 +174,11 @@ def result(found: CustomerFreshness, at: datetime) -> dg.AssetCheckResult:
     serious = [each for each in offenders if not each.is_paused]
     is_error = any(each.state.status in _ERRORS for each in serious)
     return dg.AssetCheckResult(
-        passed=not serious,
+        passed=not serious and not doubt,
         check_name=FRESHNESS,
-        severity=dg.AssetCheckSeverity.ERROR if is_error or not serious else dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.WARN if not is_error and (serious or doubt) else dg.AssetCheckSeverity.ERROR,
         metadata=metadata,
-        description=_describe(found, serious),
+        description=_describe(found, serious, doubt),
     )
 
 
@@ -190,7 +187,7 @@ def describe(report: FreshnessReport) -> str:
     counts = report.counts()
     words = ", ".join(f"{counts[status]} {status.value}" for status in StreamStatus if counts[status]) or "no streams"
     hours = "" if report.is_complete else f"; {report.hours_looked_at} of {report.hours_watched} hours compared so far"
-    troubles = "".join(f"; {each.what} does not answer ({each.cause})" for each in report.troubles)
+    troubles = "".join(f"; {words_of(each)} does not answer ({each.cause})" for each in report.troubles)
     return f"{words}{hours}{troubles}"
 
 
@@ -203,13 +200,15 @@ def _row(judgement: Judgement) -> dict[str, str | int]:
         "newest_loaded_hour": str(state.newest_loaded_hour or ""),
         "deadline": state.deadline.isoformat(timespec="seconds") if state.deadline else "",
         "lag_minutes": -1 if state.lag_seconds is None else int(state.lag_seconds // 60),
-        "missing_hours": len(judgement.missing),
+        "missing_hours": judgement.missing_hours,
         "run": judgement.failure.run_id if judgement.failure else "",
         "reason": state.reason,
     }
 
 
-def _describe(found: CustomerFreshness, serious: Sequence[Judgement]) -> str:
+def _describe(found: CustomerFreshness, serious: Sequence[Judgement], doubt: str) -> str:
+    if doubt and not serious:
+        return f"Not known: {doubt}."
     if not serious:
         return f"All {len(found.judgements)} streams are as fresh as they must be."
     first = serious[0].state

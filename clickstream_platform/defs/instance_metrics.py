@@ -21,7 +21,7 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, NOT_FINISHED_STATUSES, RunRecord
 
-from clickstream_platform.defs.run_records import customer_of, ended_run, first_line, moment
+from clickstream_platform.defs.run_records import customer_of, ended_run, first_line, is_backfill, moment
 from clickstream_platform.defs.state import dagster_name
 from clickstream_platform.defs.tags import HOUR_TAG, MAX_RUNTIME_TAG
 from clickstream_platform.defs.workspace_metrics import read_workspace
@@ -38,8 +38,10 @@ from clickstream_platform.observe.exporter.figures import (
 MAX_OPEN_RUNS = 2_000
 PAGE = 200
 MAX_PAST_RUNS = 5_000
-MAX_PAGES = 50
-"""Ended runs of one look; what is left is found by the next."""
+MAX_READ_RUNS = 5_000
+"""Ended runs whose events one look reads; what is left is found by the next. Known ones cost nothing and do not count:
+else a look that finds as many known ones, in the time that it goes back, would never come to others."""
+_WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
 _PENDING_BACKFILLS = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
 
 
@@ -54,17 +56,22 @@ def read_instance(instance: dg.DagsterInstance, now: datetime, slugs: Mapping[st
         status.value.lower(): instance.get_runs_count(dg.RunsFilter(statuses=[status]))
         for status in NOT_FINISHED_STATUSES
     }
-    records = instance.get_run_records(
-        dg.RunsFilter(statuses=NOT_FINISHED_STATUSES), limit=MAX_OPEN_RUNS, ascending=True
-    )
     return InstanceFigures(
         now,
         counts,
-        tuple(_open_run(record, slugs) for record in records),
+        tuple(_open_run(record, slugs) for record in _open_records(instance)),
         tuple(_daemons(instance)),
         tuple(_sensors(instance)),
         instance.get_backfills_count(BulkActionsFilter(statuses=_PENDING_BACKFILLS)),
     )
+
+
+def _open_records(instance: dg.DagsterInstance) -> Iterator[RunRecord]:
+    """Yield the oldest runs that wait, and the oldest that work: no queue is so long as to hide these."""
+    waiting = [status for status in NOT_FINISHED_STATUSES if status in _WAITING]
+    working = [status for status in NOT_FINISHED_STATUSES if status not in _WAITING]
+    for statuses in (waiting, working):
+        yield from instance.get_run_records(dg.RunsFilter(statuses=statuses), limit=MAX_OPEN_RUNS, ascending=True)
 
 
 def _open_run(record: RunRecord, slugs: Mapping[str, str]) -> OpenRun:
@@ -79,6 +86,7 @@ def _open_run(record: RunRecord, slugs: Mapping[str, str]) -> OpenRun:
         moment(record.start_time),
         float(limit) if limit.isdecimal() else None,
         run.tags.get(HOUR_TAG, ""),
+        is_backfill(run),
     )
 
 
@@ -144,19 +152,22 @@ def read_ended_runs(
 ) -> Iterator[Sequence[EndedRun]]:
     """Yield, a page at a time, the runs that ended after `since` and are not known, with what they did."""
     seen: set[str] = set()
-    after = since - timedelta(seconds=1)
-    for _ in range(MAX_PAGES):
+    after, left, limit = since - timedelta(seconds=1), MAX_READ_RUNS, PAGE
+    while left > 0:
         filters = dg.RunsFilter(statuses=FINISHED_STATUSES, updated_after=after)
-        records = instance.get_run_records(filters, limit=PAGE, order_by="update_timestamp", ascending=True)
+        records = instance.get_run_records(filters, limit=limit, order_by="update_timestamp", ascending=True)
         new = [record for record in records if record.dagster_run.run_id not in seen]
-        if not new:
-            return
         seen |= {record.dagster_run.run_id for record in new}
-        yield [ended_run(instance, record, slugs) for record in new if not is_known(record.dagster_run.run_id)]
-        if len(records) < PAGE:
+        unknown = [record for record in new if not is_known(record.dagster_run.run_id)]
+        left -= len(unknown)
+        if new:
+            yield [ended_run(instance, record, slugs) for record in unknown]
+        if len(records) < limit:
             return
-        # Runs of the same moment as the last one may be on the next page; those seen are left out above.
-        after = new[-1].update_timestamp.replace(tzinfo=UTC) - timedelta(milliseconds=1)
+        # Runs of the same moment as the last one may be on the next page; those seen are left out above, and a page of
+        # nothing else is asked for with more of them.
+        after = records[-1].update_timestamp.replace(tzinfo=UTC) - timedelta(milliseconds=1)
+        limit = PAGE if new else limit * 2
 
 
 def read_past_runs(instance: dg.DagsterInstance, since: datetime, slugs: Mapping[str, str]) -> Sequence[EndedRun]:
@@ -167,7 +178,7 @@ def read_past_runs(instance: dg.DagsterInstance, since: datetime, slugs: Mapping
 
 
 class DagsterSource:
-    """The instance of a home and its webserver, as a `pipeline.platform_metrics.Orchestrator`.
+    """The instance of a home and its webserver, as a `pipeline.platform_sources.Orchestrator`.
 
     The instance is opened at the first question, so that whoever asks may start before Dagster was ever here.
     """

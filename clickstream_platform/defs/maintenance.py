@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from clickstream_platform.defs.failures import exception_for
+from clickstream_platform.defs.failures import exception_for, fit_to_keep
 from clickstream_platform.defs.platform import Platform
 from clickstream_platform.defs.state import CustomerState, DefinitionsState, dagster_name
-from clickstream_platform.errors import ClickstreamError
 from clickstream_platform.warehouses.redshift_maintenance import Thresholds
 
 if TYPE_CHECKING:
@@ -76,8 +75,9 @@ def _schedule(destination: str, customers: Sequence[CustomerState], state: Defin
                     progress=context.log.info,
                 )
                 reports.append(report)
-        except ClickstreamError as error:
-            raise exception_for(error, context.retry_number) from error
+        except Exception as error:  # noqa: BLE001 (Dagster would keep what it quotes)
+            kept = fit_to_keep(error)
+            raise exception_for(kept, context.retry_number) from kept
         _raise_for(reports)
         context.add_output_metadata(_metadata(reports))
 

@@ -7,6 +7,7 @@ A run's events are read once, when it has ended: all of them are there then, wha
 several processes committed them. No text of an error is taken from them: it may quote a record.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,13 +19,15 @@ from dagster._core.storage.dagster_run import DagsterRunStatus, RunRecord
 from dagster._core.storage.tags import BACKFILL_ID_TAG, RETRY_NUMBER_TAG, WILL_RETRY_TAG
 from dagster_shared.error import SerializableErrorInfo
 
-from clickstream_platform.defs.state import EVENT_TABLES, RAW_BATCHES, STAGED_BATCHES, dagster_name
+from clickstream_platform.defs.state import EVENT_TABLES, RAW_BATCHES, RECONCILIATION, STAGED_BATCHES, dagster_name
 from clickstream_platform.defs.tags import BACKFILL_PRIORITY, CUSTOMER_TAG, HOUR_TAG, PRIORITY_TAG
 from clickstream_platform.model.counts import StreamCounts
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.observe.exporter.figures import BatchDone, CheckState, EndedRun, FailedStream
+from clickstream_platform.observe.logs.redaction import redact_secrets
 from clickstream_platform.pipeline.reports import StreamStatus
 
+_logger = logging.getLogger(__name__)
 PAGE = 1_000
 MAX_ERROR_CHARACTERS = 200
 _OF_INTEREST = {
@@ -76,16 +79,14 @@ def ended_run(
     instance: dg.DagsterInstance, record: RunRecord, slugs: Mapping[str, str], *, with_events: bool = True
 ) -> EndedRun:
     """Return what a run did, or without its events only how long it took; `slugs` are customers by names in Dagster."""
-    run, found = record.dagster_run, _Events()
+    run = record.dagster_run
     if CUSTOMER_TAG in run.tags:  # a customer that is newer than what the caller knows
         slugs = {**slugs, dagster_name(run.tags[CUSTOMER_TAG]): run.tags[CUSTOMER_TAG]}
-    for entry in _entries(instance, run.run_id) if with_events else ():
-        _take(entry, found, slugs)
+    found = _read_events(instance, run.run_id, slugs) if with_events else _Events()
     batches = tuple(
         BatchDone(customer, hour, done.counts, done.outcomes, done.total(1), done.total(2), done.seconds())
         for (customer, hour), done in found.hours.items()
     )
-    priority = run.tags.get(PRIORITY_TAG, "0")
     return EndedRun(
         run_id=run.run_id,
         customer=customer_of(run, slugs),
@@ -93,7 +94,7 @@ def ended_run(
         created_at=record.create_timestamp.replace(tzinfo=UTC),
         started_at=moment(record.start_time),
         ended_at=moment(record.end_time) or record.update_timestamp.replace(tzinfo=UTC),
-        is_backfill=BACKFILL_ID_TAG in run.tags or priority == str(BACKFILL_PRIORITY),
+        is_backfill=is_backfill(run),
         is_retried=run.tags.get(WILL_RETRY_TAG) == "true",
         is_retry=RETRY_NUMBER_TAG in run.tags,
         step_retries=found.step_retries,
@@ -105,12 +106,30 @@ def ended_run(
     )
 
 
+def is_backfill(run: dg.DagsterRun) -> bool:
+    """Whether a run is of a back-fill, a person's or ours: it may wait for as long as there is other work."""
+    return BACKFILL_ID_TAG in run.tags or run.tags.get(PRIORITY_TAG) == str(BACKFILL_PRIORITY)
+
+
 def customer_of(run: dg.DagsterRun, slugs: Mapping[str, str]) -> str | None:
     """Return the slug of the customer whose run it is, also where a person launched it; None for several or none."""
     if CUSTOMER_TAG in run.tags:
         return run.tags[CUSTOMER_TAG]
     found = {key.path[0] for key in run.asset_selection or ()}
     return slugs.get(found.pop()) if len(found) == 1 else None
+
+
+def _read_events(instance: dg.DagsterInstance, run_id: str, slugs: Mapping[str, str]) -> _Events:
+    """Return what a run's events tell, without those that make no sense: they must not keep other runs uncounted."""
+    found, senseless = _Events(), Counter[str]()
+    for entry in _entries(instance, run_id):
+        try:
+            _take(entry, found, slugs)
+        except Exception as error:  # noqa: BLE001 (anybody may materialize our assets with anything)
+            senseless[type(error).__name__] += 1
+    if senseless:
+        _logger.warning("events of run %s make no sense and are not counted: %s", run_id, dict(senseless))
+    return found
 
 
 def _entries(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.EventLogEntry]:
@@ -131,6 +150,8 @@ def _take(entry: dg.EventLogEntry, found: _Events, slugs: Mapping[str, str]) -> 
         _take_materialization(event.step_materialization_data.materialization, found, slugs)
     elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
         check = event.asset_check_evaluation_data
+        if check.check_name != RECONCILIATION:
+            return  # the checks that watch: a person's run has them too, no later run would end what they found then
         text = first_line(check.description or "")
         failed = not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
         name = check.asset_key.path[0]
@@ -206,8 +227,8 @@ def _innermost_class(error: SerializableErrorInfo | None) -> str:
 
 
 def first_line(text: str) -> str:
-    """Return the first line of a message, cut."""
-    return next(iter(text.strip().splitlines()), "")[:MAX_ERROR_CHARACTERS]
+    """Return the first line of a message, cut and without secrets: it goes into alerts."""
+    return redact_secrets(next(iter(text.strip().splitlines()), ""))[:MAX_ERROR_CHARACTERS]
 
 
 def moment(seconds: float | None) -> datetime | None:

@@ -11,6 +11,7 @@ reports it: the run counts as started, and keeps its customer's place, until its
 
 import faulthandler
 import fcntl
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -73,6 +74,8 @@ def is_worker_gone(home: Path, run_id: str) -> bool:
     try:
         with path.open("rb") as found:
             fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(found.fileno()).st_nlink == 0:  # it ended in order, meanwhile
+                return False
             path.unlink(missing_ok=True)
             return True
     except OSError:  # there is none, or it is held

@@ -5,9 +5,11 @@ and the cursor that remembers. Does not: the results (`freshness`, `unusual`).
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+import dagster as dg
 
 TELL_AGAIN_AFTER = timedelta(hours=1)
 """The UI shows when a check was evaluated: an old result looks as if nobody looked."""
@@ -25,6 +27,8 @@ class Offer:
     digest: str
     """Changes with the result."""
     is_bad: bool
+    loaded_at: datetime | None = None
+    """When the asset was materialized last: Dagster shows no result of a check from before that."""
 
 
 @dataclass
@@ -53,8 +57,20 @@ class Told:
         for offer in offers:
             digest, told_at = self.results.get(offer.key, _NEVER)
             is_changed = digest != offer.digest
-            if is_changed or at - told_at >= TELL_AGAIN_AFTER:
+            is_hidden = offer.loaded_at is not None and offer.loaded_at >= told_at
+            if is_changed or is_hidden or at - told_at >= TELL_AGAIN_AFTER:
                 due.append(((not is_changed, not offer.is_bad, told_at, offer.key), offer))
         chosen = [offer for _, offer in sorted(due, key=lambda each: each[0])[:MAX_EVALUATIONS]]
         self.results.update({offer.key: (offer.digest, at) for offer in chosen})
         return [offer.key for offer in chosen]
+
+
+def materialized_at(instance: dg.DagsterInstance, assets: Mapping[str, dg.AssetKey]) -> dict[str, datetime]:
+    """Return when each asset was materialized last, by the names given; one that never was is not in it."""
+    names = {key: name for name, key in assets.items()}
+    entries = [record.asset_entry for record in instance.get_asset_records(list(names))]
+    return {
+        names[entry.asset_key]: datetime.fromtimestamp(entry.last_materialization_record.timestamp, UTC)
+        for entry in entries
+        if entry.last_materialization_record is not None
+    }

@@ -7,6 +7,7 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -14,7 +15,7 @@ import dagster as dg
 from clickstream_platform.defs.platform import Platform
 from clickstream_platform.defs.run_logs import follow_tick
 from clickstream_platform.defs.state import EVENT_TABLES, CustomerState, DefinitionsState
-from clickstream_platform.defs.telling import Offer, Told
+from clickstream_platform.defs.telling import Offer, Told, materialized_at
 from clickstream_platform.pipeline.opening import Pipeline
 from clickstream_platform.pipeline.unusual.hours import CONTENT, DURATION, VOLUME
 from clickstream_platform.pipeline.unusual.opening import open_unusual_watch
@@ -61,7 +62,10 @@ def build_unusual_sensor(state: DefinitionsState) -> dg.SensorDefinition:
             kept.lock.release()
         told = Told.from_cursor(context.cursor)
         found = {slug: each for slug, each in report.customers.items() if slug in customers}
-        offers = [offer(each, check) for each in found.values() for check in CHECKS if each.verdicts]
+        loaded = materialized_at(context.instance, {slug: _tables(each) for slug, each in customers.items()})
+        offers = [
+            offer(each, check, loaded.get(slug)) for slug, each in found.items() for check in CHECKS if each.verdicts
+        ]
         events = [
             evaluation(customers[slug], found[slug], check)
             for slug, check in (keys[key] for key in told.choose(offers, report.at))
@@ -91,14 +95,13 @@ def look_at_one(pipeline: Pipeline, customer: str) -> CustomerUnusual:
     return report.customers.get(customer) or CustomerUnusual(customer)
 
 
-def offer(found: CustomerUnusual, check: str) -> Offer:
+def offer(found: CustomerUnusual, check: str, loaded_at: datetime | None) -> Offer:
     """Return a check's result as one that may be told: it changes with the hours that were judged."""
     findings = found.findings(check)
     lines = [f"{each.kind}|{each.event}|{each.detail['hour']}" for each in findings]
     lines += [str(max((verdict.hour for verdict in found.verdicts), default=""))]
-    return Offer(
-        _key(found.customer, check), hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12], bool(findings)
-    )
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+    return Offer(_key(found.customer, check), digest, bool(findings), loaded_at)
 
 
 def evaluation(customer: CustomerState, found: CustomerUnusual, check: str) -> dg.AssetCheckEvaluation:

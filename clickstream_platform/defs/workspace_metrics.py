@@ -7,6 +7,7 @@ import json
 import urllib.request
 from collections.abc import Iterator
 from datetime import datetime
+from http.client import HTTPException
 from typing import Any
 
 from clickstream_platform.defs.run_records import first_line
@@ -37,7 +38,7 @@ def read_workspace(url: str, now: datetime) -> WorkspaceFigures | None:
         if answer["__typename"] != "Workspace":
             return WorkspaceFigures(now, True, (), first_line(answer.get("message", "")))
         return WorkspaceFigures(now, True, tuple(_locations(answer["locationEntries"])))
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, HTTPException) as error:
         return WorkspaceFigures(now, False, (), first_line(f"{type(error).__name__}: {error}"))
 
 

@@ -35,27 +35,32 @@ def check_streams(
 def describe(report: FreshnessReport) -> Iterator[Finding]:
     """Yield the findings that a report stands for."""
     counts, offenders = report.counts(), report.offenders()
+    paused = {
+        each.state.stream for customer in report.customers.values() for each in customer.offenders if each.is_paused
+    }
     told = ", ".join(f"{counts[status]} {status.value}" for status in StreamStatus if counts[status])
     unwatched = sum(each.unwatched for each in report.customers.values())
     told = f"{told or 'none to judge yet'}{f', {unwatched} not watched' if unwatched else ''}"
     if not report.is_complete:
         told += f"; looked at {report.hours_looked_at} of {report.hours_watched} hours"
-    if not offenders:
+    if report.unseen:
+        told += f"; {len(report.unseen)} customers are judged by what was known, which may be nothing"
+    if not offenders and not report.unseen:
         yield ok(PART, "freshness", told)
     else:
         more = len(offenders) - MAX_LISTED
         rest = f"; {more} more than those below" if more > 0 else ""
         yield warn(PART, "freshness", told + rest, "See docs/freshness.md; each stream's page has its history.")
     for each in offenders[:MAX_LISTED]:
-        yield _offender(each)
+        yield _offender(each, is_paused=each.stream in paused)
     for trouble in report.troubles:
         remedy = f"See docs/runbooks/{FINDING_KINDS[trouble.kind].runbook}."
         yield warn(PART, trouble.what, f"does not answer: {trouble.cause}", remedy)
 
 
-def _offender(state: StreamState) -> Finding:
+def _offender(state: StreamState, *, is_paused: bool) -> Finding:
     detail = state.reason
     if state.newest_loaded_hour is not None:
         detail += f"; complete up to {state.newest_loaded_hour}"
-    remedy = f"See docs/runbooks/stream-{state.status.value}.md."
+    remedy = f"See docs/runbooks/stream-{'paused' if is_paused else state.status.value}.md."
     return warn(PART, str(state.stream), f"{state.status.value}: {detail}", remedy)

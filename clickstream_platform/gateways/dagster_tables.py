@@ -30,6 +30,7 @@ _DEFAULT_INTERVAL_SECONDS = 30.0
 # What the dagster chart writes in place of `storage`.
 _PARTS = ("run_storage", "event_log_storage", "schedule_storage")
 _REMEDY = "Ask with `dagster-daemon liveness-check` where Dagster's storage is neither SQLite nor PostgreSQL."
+_ANOTHER = "It is of a Dagster that this version was not tested with; ask with `dagster-daemon liveness-check`."
 
 Environment = Mapping[str, str]
 
@@ -105,6 +106,14 @@ def read_daemon(home: Path, environment: Environment) -> DaemonRecords:
 
 
 def _read(runs: _Database, schedules: _Database) -> DaemonRecords:
+    try:
+        return _records(runs, schedules)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        cause = f"its rows have another form ({type(error).__name__})"
+        raise DagsterStorageError("asking Dagster's database", cause=cause, remedy=_ANOTHER) from error
+
+
+def _records(runs: _Database, schedules: _Database) -> DaemonRecords:
     beats = tuple(sorted(_beats(runs.rows(_HEARTBEATS)), key=lambda beat: beat.daemon))
     newest: dict[str, LastTick] = {}
     for tick in _ticks(schedules):
@@ -140,7 +149,7 @@ def _moment(seconds: float) -> datetime:
 def _read_config(home: Path) -> dict[str, Any]:
     try:
         return dict(yaml.safe_load((home / "dagster.yaml").read_text(encoding="utf-8")) or {})
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         cause = "there is no dagster.yaml" if isinstance(error, FileNotFoundError) else f"{type(error).__name__}"
         remedy = "Set DAGSTER_HOME to that of the daemon."
         raise ConfigurationError("reading Dagster's settings", where=str(home), cause=cause, remedy=remedy) from error

@@ -1,7 +1,7 @@
 """The index that logs are sent to and found in: Elasticsearch or OpenSearch, each through its makers' own client.
 
-Belongs here: the clients and what their answers mean. Does not: templates and retention (`log_index_setup`), when to
-send (`observe.logs.shipping`). Which client, and why both: docs/decisions/0014-logs.md.
+Belongs here: the clients. Does not: bodies of requests and answers (`log_index_bodies`), templates and retention
+(`log_index_setup`), when to send (`observe.logs.shipping`). Which client, and why both: docs/decisions/0014-logs.md.
 """
 
 from __future__ import annotations
@@ -14,21 +14,15 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from clickstream_platform.errors import ConfigurationError
+from clickstream_platform.gateways.log_index_bodies import CONFLICT, answer_of, flat, search_body
+from clickstream_platform.observe.logs.known_secrets import remember_secret_document
 from clickstream_platform.observe.logs.ports import IndexAwayError, LogHit, LogIndex, LogLine, LogQuery, PutAnswer
-from clickstream_platform.observe.logs.redaction import mask_values, remember_secret_document
+from clickstream_platform.observe.logs.redaction import mask_values
 
 IndexKind = Literal["elasticsearch", "opensearch"]
 DEFAULT_NAME = "logs-clickstream-default"
-_TOO_LARGE, _CONFLICT, _NOT_FOUND = 413, 409, 404
-# Of one line: the index is busy, or a shard of it is not there at the moment.
-_BUSY = frozenset({429, 502, 503, 504})
-_SEARCHED = ["message^2", "error.message", "error.type", "error.stack_trace"]
-_TERMS = {
-    "customer": "clickstream.customer",
-    "event": "clickstream.event",
-    "run": "clickstream.run_id",
-    "service": "service.name",
-}
+_TOO_LARGE = 413
+_LOGIN = frozenset({401, 403})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,34 +69,20 @@ class ClientIndex(ABC, LogIndex):
         pairs = (b'{"create":{"_id":%b}}\n%b\n' % (json.dumps(each.id).encode(), each.document) for each in lines)
         data = b"".join(pairs)
         answer = self._ask("sending log lines", lambda: self._bulk(data))
-        if not answer.get("errors"):
-            return PutAnswer()
-        again, refused, reason = [], 0, ""
-        for position, item in enumerate(answer["items"]):
-            result = item.get("create", {})
-            status = int(result.get("status", 200))
-            if status in _BUSY:
-                again.append(position)
-            elif status >= 400 and status != _CONFLICT:
-                refused += 1
-                # Its reason would quote the line.
-                reason = reason or f"{status} {result.get('error', {}).get('type', 'unknown')}"
-        return PutAnswer(tuple(again), refused, reason)
+        items = answer.get("items")
+        if not isinstance(items, list) or len(items) != len(lines):
+            raise self._away("sending log lines", "the answer is none to this request")
+        return answer_of(items) if answer.get("errors") else PutAnswer()
 
     def search(self, query: LogQuery) -> list[LogHit]:
         """Find lines; there are none where there is no index yet."""
-        body = {
-            "size": query.limit,
-            "query": {"bool": _conditions(query)},
-            "sort": [{"@timestamp": "desc"}, {"event.sequence": {"order": "desc", "unmapped_type": "long"}}],
-        }
-        answer = self._ask("searching the logs", lambda: self._search(body))
-        hits = [LogHit(hit["_id"], _flat(hit["_source"])) for hit in answer["hits"]["hits"]]
+        answer = self._ask("searching the logs", lambda: self._search(search_body(query)))
+        hits = [LogHit(hit["_id"], flat(hit["_source"])) for hit in answer["hits"]["hits"]]
         return hits[::-1]
 
     def change(self, path: str, body: Mapping[str, Any]) -> None:
         """PUT a template or policy; a policy of OpenSearch that is there already stays as it is."""
-        self._ask("setting the log index up", lambda: self._put(path, body), taken=_CONFLICT)
+        self._ask("setting the log index up", lambda: self._put(path, body), taken=CONFLICT)
 
     def _ask(self, doing: str, call: Callable[[], Any], taken: int = 0) -> Mapping[str, Any]:
         try:
@@ -111,12 +91,15 @@ class ClientIndex(ABC, LogIndex):
             status = self._status_of(error)
             if status is not None and status == taken:
                 return {}
-            cause = f"{status or 'no answer'}, {mask_values(str(error))[:300]}"
-            failure = IndexAwayError(
-                doing, where=self.options.url, cause=cause, remedy="Check that it runs and takes these credentials."
-            )
-            failure.is_too_large = status == _TOO_LARGE
+            failure = self._away(doing, f"{status or 'no answer'}, {mask_values(str(error))[:300]}")
+            failure.is_too_large, failure.is_login_refused = status == _TOO_LARGE, status in _LOGIN
             raise failure from error
+        except (TypeError, ValueError) as error:  # something else listens there, such as a proxy
+            raise self._away(doing, "the answer is none to this request") from error
+
+    def _away(self, doing: str, cause: str) -> IndexAwayError:
+        remedy = "Check that it runs and takes these credentials."
+        return IndexAwayError(doing, where=self.options.url, cause=cause, remedy=remedy)
 
     @abstractmethod
     def _bulk(self, data: bytes) -> Any: ...  # noqa: ANN401 - what clients answer has no type
@@ -217,28 +200,6 @@ class OpenSearchIndex(ClientIndex):
     def _status_of(self, error: Exception) -> int | None:
         status = getattr(error, "status_code", None)
         return status if isinstance(status, int) else None
-
-
-def _conditions(query: LogQuery) -> dict[str, Any]:
-    terms = [{"term": {name: value}} for part, name in _TERMS.items() if (value := getattr(query, part)) is not None]
-    if query.levels:
-        terms.append({"terms": {"log.level": list(query.levels)}})
-    bounds = {"gte": query.since, "lt": query.until}
-    times = {name: moment.isoformat() for name, moment in bounds.items() if moment is not None}
-    if times:
-        terms.append({"range": {"@timestamp": times}})
-    if not query.text:
-        return {"filter": terms}
-    text = {"query": query.text, "fields": _SEARCHED, "default_operator": "and", "flags": "AND|OR|NOT|PHRASE|PREFIX"}
-    return {"filter": terms, "must": [{"simple_query_string": text}]}
-
-
-def _flat(source: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
-    """Return the fields by dotted name, however whoever sent them nested them."""
-    found: dict[str, object] = {}
-    for name, value in source.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return found
 
 
 def _login_of(secret: str) -> dict[str, str]:

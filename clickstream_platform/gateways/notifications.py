@@ -26,7 +26,7 @@ from apprise import plugins
 from clickstream_platform.errors import ClickstreamError
 from clickstream_platform.gateways.secrets import resolve_secret
 from clickstream_platform.model.findings import Severity
-from clickstream_platform.observe.alerts.ports import Message, NotificationError
+from clickstream_platform.observe.alerts.ports import Message, MessageRefusedError, NotificationError
 from clickstream_platform.observe.alerts.routes import Channel
 
 _logger = logging.getLogger(__name__)
@@ -63,6 +63,8 @@ _LEVELS = MappingProxyType(
 _KEEP_SECONDS = 60.0
 """A secret store is asked no more often: the engine looks at its channels several times a minute."""
 _STATUS = re.compile(r"error[= ](\d{3})\b")
+_OF_CHANNEL = frozenset({"401", "403", "407", "408", "429"})
+"""Refusals that are about who asks, or how often, and not about the message."""
 _REMEDY = "It is sent again; if it stays, check the channel's address and `clickstream alerts test`."
 
 
@@ -107,7 +109,7 @@ class AppriseSender:
             )
         if not is_taken:
             self._resolved.pop(channel.reference, None)
-            raise _refused(channel, _reason(said))
+            raise _not_taken(channel, " ".join(said))
 
     def _address(self, channel: Channel) -> dict[str, Any]:
         """Return the parts of a channel's address, which is secret."""
@@ -153,15 +155,15 @@ def _refused(channel: Channel, cause: str) -> NotificationError:
     return NotificationError(f"sending to channel {channel.name}", cause=cause, remedy=_REMEDY)
 
 
-def _reason(said: list[str]) -> str:
-    """Return what may be known of Apprise's words: they can hold the address."""
-    text = " ".join(said)
-    found = _STATUS.search(text)
+def _not_taken(channel: Channel, said: str) -> NotificationError:
+    """Return the error with what may be known of Apprise's words: they can hold the address."""
+    found = _STATUS.search(said)
     if found is not None and not found[1].startswith("2"):
-        return f"the service answered {found[1]}"
-    if re.search("onnection|ocket|SMTP|imed out|imeout", text):
-        return "the service could not be reached, or ended the connection"
-    return "the service did not take it"
+        kind = MessageRefusedError if found[1].startswith("4") and found[1] not in _OF_CHANNEL else NotificationError
+        return kind(f"sending to channel {channel.name}", cause=f"the service answered {found[1]}", remedy=_REMEDY)
+    if re.search("onnection|ocket|SMTP|imed out|imeout", said):
+        return _refused(channel, "the service could not be reached, or ended the connection")
+    return _refused(channel, "the service did not take it")
 
 
 class _Listener(logging.Handler):

@@ -21,7 +21,7 @@ from typing import Any
 from clickstream_platform.errors import WarehouseUnavailableError
 from clickstream_platform.gateways.assumed_role import assume_role
 from clickstream_platform.gateways.clock import SystemClock
-from clickstream_platform.observe.logs.redaction import remember_secret
+from clickstream_platform.observe.logs.known_secrets import remember_secret
 
 _FAILED = "getting a database login from IAM"
 _REMEDY = "Check cluster or workgroup and region, and that this process may ask for its credentials."
@@ -75,7 +75,7 @@ def iam_login(**request: Any) -> DatabaseLogin:  # noqa: ANN401 (the fields of L
         login = _known.get(asked)
         if login is None or login.expires_at - _MARGIN <= SystemClock().now():
             login = _known[asked] = _ask(asked)
-            remember_secret(login.password)
+            remember_secret(login.password, is_passing=True)
         return login
 
 

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 
 from clickstream_platform.errors import ConfigurationError
-from clickstream_platform.observe.logs.redaction import remember_secret_document
+from clickstream_platform.observe.logs.known_secrets import remember_secret_document
 from clickstream_platform.settings import read_environment
 
 _AWS_REGION = re.compile(r"arn:[\w-]+:secretsmanager:([\w-]+):")

@@ -24,6 +24,10 @@ MAX_PENDING = 2_000
 """A week of one event every five minutes."""
 MAX_LATENCIES = 300
 MESSAGE_PREFIX = "canary-"
+GIVEN_UP_AFTER = timedelta(hours=24)
+"""An event is lost when it is not in the table so long after it was sent, and a later one is."""
+MIN_REFUSALS = 2
+"""One may be a collector that is replaced."""
 PATIENCE = timedelta(minutes=2)
 """What a beat itself may take: the collector and the warehouse answer within their limits."""
 
@@ -46,6 +50,12 @@ class CanaryState:
     """When each event was sent that is not in the table, by message id, oldest first."""
     sent: int = 0
     seen: int = 0
+    lost: int = 0
+    """Events that were given up: later ones are in the table."""
+    newest_seen: datetime | None = None
+    """When the newest event was sent that is in the table."""
+    refusals: int = 0
+    """Events in a row that the collector did not take."""
     refused_since: datetime | None = None
     """Since when the collector took none."""
     refusal: str = ""
@@ -54,7 +64,7 @@ class CanaryState:
     latencies: tuple[float, ...] = ()
     """Seconds from call to row of the newest events, oldest first."""
     every_seconds: float = 300.0
-    """Time between two events."""
+    """Time between two events; 0: whoever sends them does so when he likes, and may stop."""
     arrived: str = "unknown"
     """Whether the oldest pending event's hour has raw objects: `yes`, `no`, `unknown`."""
 
@@ -75,6 +85,9 @@ class CanaryState:
             "pending": {each: at.isoformat() for each, at in self.pending.items()},
             "sent": self.sent,
             "seen": self.seen,
+            "lost": self.lost,
+            "newest_seen": _written(self.newest_seen),
+            "refusals": self.refusals,
             "refused_since": _written(self.refused_since),
             "refusal": self.refusal,
             "read_at": _written(self.read_at),
@@ -94,12 +107,15 @@ class CanaryState:
             {each: datetime.fromisoformat(at) for each, at in body["pending"].items()},
             body["sent"],
             body["seen"],
-            _read(body["refused_since"]),
-            body["refusal"],
-            _read(body["read_at"]),
-            tuple(body["latencies"]),
-            body["every_seconds"],
-            body["arrived"],
+            refused_since=_read(body["refused_since"]),
+            refusal=body["refusal"],
+            read_at=_read(body["read_at"]),
+            latencies=tuple(body["latencies"]),
+            every_seconds=body["every_seconds"],
+            arrived=body["arrived"],
+            lost=body.get("lost", 0),
+            newest_seen=_read(body.get("newest_seen")),
+            refusals=body.get("refusals", 0),
         )
 
 
@@ -127,9 +143,11 @@ def _send(state: CanaryState, parts: CanaryParts, now: datetime) -> CanaryState:
         parts.send(EVENT_NAME, message_id, now)
     except ClickstreamError as error:
         since = state.refused_since or now
-        return replace(state, updated_at=now, refused_since=since, refusal=type(error).__name__)
+        refusals = state.refusals + 1
+        return replace(state, updated_at=now, refused_since=since, refusals=refusals, refusal=type(error).__name__)
     pending = dict(list({**state.pending, message_id: now}.items())[-MAX_PENDING:])
-    return replace(state, updated_at=now, pending=pending, sent=state.sent + 1, refused_since=None, refusal="")
+    state = replace(state, refused_since=None, refusals=0, refusal="")
+    return replace(state, updated_at=now, pending=pending, sent=state.sent + 1)
 
 
 def _look(state: CanaryState, parts: CanaryParts, now: datetime) -> CanaryState:
@@ -145,12 +163,18 @@ def _look(state: CanaryState, parts: CanaryParts, now: datetime) -> CanaryState:
     seen = {each: at for each, at in state.pending.items() if each in found}
     latencies = [max((found[each] - at).total_seconds(), 0.0) for each, at in seen.items()]
     pending = {each: at for each, at in state.pending.items() if each not in seen}
+    # The way is open again behind what was lost: that is told for a day, and never mended by waiting longer.
+    newest = max((at for at in (*seen.values(), state.newest_seen) if at is not None), default=None)
+    lost = {each for each, at in pending.items() if newest is not None and at < min(newest, now - GIVEN_UP_AFTER)}
+    pending = {each: at for each, at in pending.items() if each not in lost}
     state = replace(
         state,
         updated_at=now,
         read_at=now,
         pending=pending,
         seen=state.seen + len(seen),
+        lost=state.lost + len(lost),
+        newest_seen=newest,
         latencies=(*state.latencies, *latencies)[-MAX_LATENCIES:],
     )
     return replace(state, arrived=_arrived(state, parts, now))
@@ -171,9 +195,9 @@ def judge_canary(state: CanaryState, now: datetime, limits: CanaryLimits | None 
     """Return what is wrong: at most one thing, the nearest to its cause. A warehouse that is away is no proof."""
     limits = limits or CanaryLimits()
     every = timedelta(seconds=state.every_seconds)
-    if now - state.updated_at >= 3 * every + PATIENCE:
+    if every and now - state.updated_at >= 3 * every + PATIENCE:
         return [_broken(state, "its process does not run", state.updated_at + every, "canary")]
-    if state.refused_since is not None and now - state.refused_since >= every:
+    if state.refused_since is not None and state.refusals >= MIN_REFUSALS:
         what = f"the collector takes none: {state.refusal}"
         return [_broken(state, what, state.refused_since, "collector")]
     oldest = state.oldest_pending()
@@ -183,6 +207,8 @@ def judge_canary(state: CanaryState, now: datetime, limits: CanaryLimits | None 
             "no": ("the collector took it, and no object came to S3", "batcher"),
         }
         what, stage = places.get(state.arrived, ("it is not in the table", "unknown"))
+        if state.newest_seen is not None and state.newest_seen > oldest:
+            what, stage = "an event is not in the table, and later ones are", "lost"
         return [_broken(state, what, oldest + limits.broken, stage)]
     latency = state.newest_latency_seconds
     if latency is not None and latency >= limits.slow.total_seconds():

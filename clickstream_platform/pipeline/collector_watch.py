@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from http.client import HTTPException
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -17,7 +18,7 @@ from clickstream_platform.model.findings import Finding
 from clickstream_platform.observe.alerts.observation import Observation
 from clickstream_platform.observe.collector_metrics import REFUSED
 from clickstream_platform.observe.exporter.failures import Failure
-from clickstream_platform.pipeline.platform_metrics import Seen
+from clickstream_platform.pipeline.platform_sources import Seen
 
 TIMEOUT_SECONDS = 5
 OURS = frozenset({"keys", "requests", "storage"})
@@ -28,7 +29,7 @@ _NOBODY = "does not answer"
 
 @dataclass(slots=True)
 class CollectorWatch:
-    """The collectors as a `platform_metrics.Watch`."""
+    """The collectors as a `platform_sources.Watch`."""
 
     urls: Sequence[str]
     """Addresses of collectors, such as http://collector:8080."""
@@ -51,7 +52,7 @@ class CollectorWatch:
     def _problem(self, url: str) -> str:
         try:
             refused = _read_refused(url)
-        except (OSError, ValueError):
+        except (OSError, ValueError, LookupError, HTTPException):  # whatever it answers, it is no collector's answer
             return _NOBODY
         before, self._refused[url] = self._refused.get(url), refused
         # A smaller sum is that of a collector that was started anew.

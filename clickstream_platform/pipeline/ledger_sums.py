@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import threading
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from clickstream_platform.load.ledger_row import LedgerRow
@@ -20,7 +20,7 @@ from clickstream_platform.observe.exporter.figures import EndedRun
 from clickstream_platform.observe.exporter.rendering import TOP_STREAMS
 from clickstream_platform.observe.exporter.state import LedgerFigures
 from clickstream_platform.pipeline.freshness.ports import LedgerQuestion, LedgerSource
-from clickstream_platform.pipeline.platform_metrics import Seen
+from clickstream_platform.pipeline.platform_sources import Seen
 from clickstream_platform.registry.reader import RegistryReader
 
 HOURS = 24
@@ -39,7 +39,7 @@ class _Ring:
 
 
 class LedgerLook:
-    """The ledgers' sums over the last day as a `platform_metrics.Watch`; tell it of runs that ended, by `note`."""
+    """The ledgers' sums over the last day as a `platform_sources.Watch`; tell it of runs that ended, by `note`."""
 
     interval_seconds = 60.0
 
@@ -67,17 +67,26 @@ class LedgerLook:
         with self._lock:
             due, self._due = self._due, {}
         window = [newest.plus(-back) for back in range(HOURS)]
-        if self._read_all_at is None or now - self._read_all_at >= ALL_AGAIN_AFTER:
+        is_all = self._read_all_at is None or now - self._read_all_at >= ALL_AGAIN_AFTER
+        try:
+            self._read({slug: set(window) for slug in self._customers()} if is_all else due, window)
+        except BaseException:
+            self._put_back(due)
+            raise
+        if is_all:
             self._read_all_at = now
-            self._read({slug: set(window) for slug in self._customers()}, window)
-        else:
-            self._read(due, window)
         return Seen(Observation((), frozenset()), ledgers=self._sums())
 
     def _customers(self) -> list[str]:
-        alive = [customer.slug for customer in self._open_registry().snapshot().customers]
+        alive = {customer.slug: None for customer in self._open_registry().snapshot().customers}
         self._streams = {slug: streams for slug, streams in self._streams.items() if slug in alive}
-        return alive
+        return list(alive)
+
+    def _put_back(self, due: Mapping[str, Iterable[Hour]]) -> None:
+        """Read these again at the next look."""
+        with self._lock:
+            for customer, hours in due.items():
+                self._due.setdefault(customer, set()).update(hours)
 
     def _read(self, due: dict[str, set[Hour]], window: Collection[Hour]) -> None:
         hours = tuple(sorted({hour for each in due.values() for hour in each} & set(window)))
@@ -86,9 +95,7 @@ class LedgerLook:
         question = LedgerQuestion(list(due), hours[0], hours)
         for answer in self._ledgers.read(self._open_registry().snapshot(), question):
             if answer.error is not None:
-                with self._lock:
-                    for customer in answer.customers:
-                        self._due.setdefault(customer, set()).update(due[customer])
+                self._put_back({customer: due[customer] for customer in answer.customers})
                 continue
             for customer in answer.customers:
                 for ring in self._streams.get(customer, {}).values():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlsplit
 
 from clickstream_platform.errors import ConfigurationError
-from clickstream_platform.observe.logs.redaction import remember_secret
+from clickstream_platform.observe.logs.known_secrets import remember_secret
 from clickstream_platform.observe.logs.shipping import ShippingOptions
 from clickstream_platform.observe.logs.starting import LogOptions, Logs
 from clickstream_platform.observe.logs.starting import start_logging as start
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 Format = Literal["auto", "json", "text"]
 RUN_SERVICE = "run"
-# What boto3 finds in the environment by itself; nothing else of ours ever reads them.
+# What OpenTelemetry and boto3 find in the environment by themselves; nothing else of ours ever reads them.
+_TRACE_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
 _AWS_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 
 
@@ -96,8 +97,9 @@ def link_to_run(settings: Settings, run_id: str) -> str:
 
 
 def remember_secrets(settings: Settings) -> None:
-    """Mask the secrets that this process holds anyway: passwords in addresses, AWS's keys."""
-    for address in (settings.registry_url, settings.batcher_leases_url):
+    """Mask the secrets that this process holds anyway: passwords in the settings' addresses, AWS's and traces' keys."""
+    texts = [value for value in settings.model_dump().values() if isinstance(value, str)]
+    for address in (part.strip() for text in texts for part in text.split(",") if "://" in part):
         try:
             password = urlsplit(address).password
         except ValueError:
@@ -105,6 +107,8 @@ def remember_secrets(settings: Settings) -> None:
         remember_secret(password or "")
     for name in _AWS_SECRETS:
         remember_secret(read_environment(name) or "")
+    for header in (read_environment(_TRACE_HEADERS) or "").split(","):
+        remember_secret(header.partition("=")[2].strip())
 
 
 def _start_traces(service: str, settings: Settings) -> None:

@@ -6,35 +6,29 @@ freshness and history (`pipeline.freshness`, `pipeline.unusual` are `Watch`es), 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
 
+from clickstream_platform.errors import ConfigurationError
 from clickstream_platform.model.shared_ports import Clock
-from clickstream_platform.model.stream_status import StreamState
-from clickstream_platform.observe.alerts.observation import Observation
 from clickstream_platform.observe.exporter.counting import RunCounting
-from clickstream_platform.observe.exporter.failures import Failure, Failures
-from clickstream_platform.observe.exporter.figures import (
-    CanaryFigures,
-    EndedRun,
-    InstanceFigures,
-    OpenRun,
-    WorkspaceFigures,
-)
+from clickstream_platform.observe.exporter.failures import Failures
+from clickstream_platform.observe.exporter.figures import EndedRun
 from clickstream_platform.observe.exporter.probing import Probe
-from clickstream_platform.observe.exporter.state import LedgerFigures, PlatformState
+from clickstream_platform.observe.exporter.state import PlatformState
 from clickstream_platform.observe.exporter.tallies import CustomerLabels, load_document, save_document
 from clickstream_platform.pipeline.platform_findings import (
-    Pages,
-    Thresholds,
     judge_batcher,
     judge_instance,
     judge_registry,
+    judge_silence,
     judge_workspace,
 )
+from clickstream_platform.pipeline.platform_sources import AlertSink, Intervals, Orchestrator, Sources, Watch
+from clickstream_platform.pipeline.platform_terms import Pages, Thresholds
 
 DAGSTER, WEBSERVER, REGISTRY, BATCHER, ALERTS, MEMORY = (
     "dagster",
@@ -44,108 +38,13 @@ DAGSTER, WEBSERVER, REGISTRY, BATCHER, ALERTS, MEMORY = (
     "alerts",
     "memory",
 )
+_logger = logging.getLogger(__name__)
 RUNS = "runs"
 """Not a probe: what the answers of `dagster` tell of slow runs."""
+FRESH = timedelta(minutes=5)
+"""What a probe found is good for so long; each asks more often."""
 PAST = timedelta(days=7)
 """How far back runs are read at the start, to know how long they use to take."""
-
-
-class Orchestrator(Protocol):
-    """Dagster's instance and webserver."""
-
-    def read_instance(self, now: datetime, customers: Iterable[str]) -> InstanceFigures:
-        """Return what Dagster is doing; `customers` are the slugs whose runs are to be recognised by their assets."""
-        ...
-
-    def read_ended_runs(
-        self, since: datetime, customers: Iterable[str], is_known: Callable[[str], bool]
-    ) -> Iterator[Sequence[EndedRun]]:
-        """Yield in pages the runs that ended after `since`, without those whose id is known."""
-        ...
-
-    def read_past_runs(self, since: datetime, customers: Iterable[str]) -> Sequence[EndedRun]:
-        """Return runs that ended after `since`, oldest first, without what they did: how long they took is enough."""
-        ...
-
-    def read_workspace(self, now: datetime) -> WorkspaceFigures | None:
-        """Return how the code locations are; None when the settings name no webserver."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryFigures:
-    """What the exporter knows of the registry."""
-
-    customers: tuple[str, ...]
-    trouble: str = ""
-    """Why it did not answer; empty when it did."""
-    age_seconds: float | None = 0.0
-    """How long ago it confirmed what is known; None when nothing is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What one look at the streams brought; None where it does not tell."""
-
-    observation: Observation
-    streams: Sequence[StreamState] | None = None
-    ledgers: LedgerFigures | None = None
-    canary: CanaryFigures | None = None
-
-
-class Watch(Protocol):
-    """Looks at streams: at their freshness, or at their loads and volumes against their history."""
-
-    @property
-    def interval_seconds(self) -> float:
-        """How often to look."""
-        ...
-
-    def look(self, now: datetime, failures: Sequence[Failure]) -> Seen:
-        """Look once; raise ClickstreamError when there is nothing to look at."""
-        ...
-
-
-class RunJudge(Protocol):
-    """Holds runs against those of the same customer."""
-
-    def take(self, runs: Iterable[EndedRun]) -> None:
-        """Take note of runs that ended."""
-        ...
-
-    def judge(self, runs: Sequence[OpenRun], now: datetime) -> Observation:
-        """Return which of the runs that have not ended are unusual."""
-        ...
-
-
-AlertSink = Callable[[Sequence[Observation], datetime], None]
-"""Takes all observations of the moment: the alert engine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Who is asked; None is not asked, and tells nothing."""
-
-    registry: Callable[[], RegistryFigures]
-    orchestrator: Orchestrator | None = None
-    batcher_behind: Callable[[datetime], float | None] | None = None
-    watches: Mapping[str, Watch] = field(default_factory=dict)
-    runs: RunJudge | None = None
-    listeners: Sequence[Callable[[Sequence[EndedRun]], None]] = ()
-    """Are told of runs that ended, once each."""
-    alerts: AlertSink | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Intervals:
-    """How often each source is asked, in seconds."""
-
-    dagster: float = 15.0
-    webserver: float = 30.0
-    registry: float = 30.0
-    batcher: float = 30.0
-    alerts: float = 15.0
-    memory: float = 60.0
 
 
 class PlatformProbes:
@@ -165,9 +64,8 @@ class PlatformProbes:
         self._sources, self._clock, self._memory = sources, clock, memory
         self._pages, self._limits = pages or Pages(), limits or Thresholds()
         labels = labels or CustomerLabels()
-        document = load_document(memory) if memory else None
-        counting = RunCounting.from_document(document, labels) if document else RunCounting(clock.now(), labels)
-        self._failures = Failures.from_document(document["failures"]) if document else Failures()
+        counting, self._failures = _recall(memory, clock.now(), labels)
+        self._dagster_answered_at = clock.now()
         self._customers: tuple[str, ...] = ()
         self._has_past = False
         self.state = PlatformState(counting, labels)
@@ -195,35 +93,66 @@ class PlatformProbes:
         now = self._clock.now()
         observation = judge_registry(found.trouble, found.age_seconds, now, self._limits)
         with self.state.lock:
-            self._customers = found.customers or self._customers
-            if found.customers:
+            if found.customers or not found.trouble:
+                self._customers = found.customers
                 self.state.counting.expect(found.customers)
-            self.state.observations[REGISTRY] = observation
+                self._failures.keep_only(found.customers)
+            self.state.keep(REGISTRY, observation, now)
 
     def ask_dagster(self, orchestrator: Orchestrator) -> None:
-        """Read the instance, then count the runs that ended since."""
-        now, state = self._clock.now(), self.state
+        """Read the instance, then count the runs that ended since; while it can't be read, that is what is found."""
+        try:
+            self._read_dagster(orchestrator)
+        except ConfigurationError:
+            raise  # there is no Dagster here, or nobody said where
+        except Exception as error:  # whatever its database's driver raises
+            now = self._clock.now()
+            if now - self._dagster_answered_at > FRESH:
+                found = judge_silence(type(error).__name__, self._dagster_answered_at, self._pages)
+                with self.state.lock:
+                    self.state.keep(DAGSTER, found, now)
+            raise
+        self._dagster_answered_at = self._clock.now()
+
+    def _read_dagster(self, orchestrator: Orchestrator) -> None:
+        if not self._customers:  # runs are known as a customer's by its name
+            self.ask_registry()
+        now, state, judge = self._clock.now(), self.state, self._sources.runs
         figures = orchestrator.read_instance(now, self._customers)
-        with state.lock:
-            since, is_known = state.counting.look_back_to, state.counting.is_counted
-        judge = self._sources.runs
         if judge is not None and not self._has_past:
-            judge.take(orchestrator.read_past_runs(now - PAST, self._customers))
+            judge.take(self._past_runs(orchestrator, now))
             self._has_past = True
-        for page in orchestrator.read_ended_runs(since, self._customers, is_known):
-            with state.lock:
-                new = state.counting.count(page)
-                self._failures.take(new, now)
-            for listen in (*((judge.take,) if judge is not None else ()), *self._sources.listeners):
-                listen(new)
+        self._count_ended_runs(orchestrator, now)
         with state.lock:
-            checks = tuple(state.counting.checks.values())
-        observation = judge_instance(figures, self._failures.open, checks, self._pages, self._limits)
+            checks, failures = tuple(state.counting.checks.values()), self._failures.open
+        observation = judge_instance(figures, failures, checks, self._pages, self._limits)
         slow = judge.judge(figures.runs, now) if judge is not None else None
         with state.lock:
-            state.instance, state.observations[DAGSTER] = figures, observation
+            state.instance = figures
+            state.keep(DAGSTER, observation, now)
             if slow is not None:
-                state.observations[RUNS] = slow
+                state.keep(RUNS, slow, now)
+
+    def _past_runs(self, orchestrator: Orchestrator, now: datetime) -> list[EndedRun]:
+        """Return the runs of the past without those that are still to be counted: these are told when they are."""
+        counting = self.state.counting
+        since = counting.look_back_to
+        past = orchestrator.read_past_runs(now - PAST, self._customers)
+        return [run for run in past if run.ended_at <= since or counting.is_counted(run.run_id)]
+
+    def _count_ended_runs(self, orchestrator: Orchestrator, now: datetime) -> None:
+        """Count the runs that ended since the last look, and tell whoever listens."""
+        state, judge = self.state, self._sources.runs
+        with state.lock:
+            since, is_known = state.counting.look_back_to, state.counting.is_counted
+        for page in orchestrator.read_ended_runs(since, self._customers, is_known):
+            with state.lock:
+                new = state.counting.count(page, now)
+                self._failures.take(new, now)
+                if new:
+                    self._save()
+            for listen in (*((judge.take,) if judge is not None else ()), *self._sources.listeners):
+                listen(new)
 
     def ask_webserver(self, orchestrator: Orchestrator) -> None:
         """Read how the code locations are."""
@@ -232,20 +161,23 @@ class PlatformProbes:
             return
         observation = judge_workspace(figures, self._pages)
         with self.state.lock:
-            self.state.workspace, self.state.observations[WEBSERVER] = figures, observation
+            self.state.workspace = figures
+            self.state.keep(WEBSERVER, observation, figures.at)
 
     def ask_batcher(self, read_behind: Callable[[datetime], float | None]) -> None:
         """Read how far the batcher is behind."""
         now = self._clock.now()
         observation = judge_batcher(read_behind(now), now, self._limits)
         with self.state.lock:
-            self.state.observations[BATCHER] = observation
+            self.state.keep(BATCHER, observation, now)
 
     def ask_watch(self, name: str, watch: Watch) -> None:
         """Look at the streams."""
-        seen = watch.look(self._clock.now(), self._failures.open)
         with self.state.lock:
-            self.state.observations[name] = seen.observation
+            failures = self._failures.open
+        seen = watch.look(self._clock.now(), failures)
+        with self.state.lock:
+            self.state.keep(name, seen.observation, self._clock.now())
             if seen.streams is not None:
                 self.state.streams = seen.streams
             if seen.ledgers is not None:
@@ -254,18 +186,43 @@ class PlatformProbes:
                 self.state.canary = seen.canary
 
     def tell(self, alerts: AlertSink) -> None:
-        """Hand what was found to the alert engine: all of it, each time."""
+        """Hand what was found to the alert engine: all of it, each time, as far as it is FRESH.
+
+        What a probe found before it began to fail or hang says nothing of now: alerts of its kinds stay as they are.
+        """
+        now = self._clock.now()
         with self.state.lock:
-            observations = list(self.state.observations.values())
-        alerts(observations, self._clock.now())
+            observations = self.state.found_since(now - FRESH)
+        alerts(observations, now)
 
     def remember(self) -> None:
         """Write down what a restart must not lose."""
-        if self._memory is None:
-            return
         with self.state.lock:
-            document = self.state.counting.to_document() | {"failures": self._failures.to_document()}
-        save_document(self._memory, document)
+            self._write()
+
+    def _save(self) -> None:
+        """Write down what is being counted before a scrape sees it: a counter must not be smaller after a kill.
+
+        A disk that refuses is told by the probe of the memory.
+        """
+        with suppress(OSError):
+            self._write()
+
+    def _write(self) -> None:
+        if self._memory is not None:
+            save_document(self._memory, self.state.counting.to_document() | {"failures": self._failures.to_document()})
 
     def _asking(self, name: str, watch: Watch) -> Callable[[], None]:
         return lambda: self.ask_watch(name, watch)
+
+
+def _recall(memory: Path | None, now: datetime, labels: CustomerLabels) -> tuple[RunCounting, Failures]:
+    """Return what an earlier process wrote down; count from now on where it left nothing that can be used."""
+    document = load_document(memory) if memory is not None else None
+    if document is not None:
+        try:
+            return RunCounting.from_document(document, labels), Failures.from_document(document["failures"])
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            what = type(error).__name__
+            _logger.warning("the memory in %s has another form (%s); counting starts anew", memory, what)
+    return RunCounting(now, labels), Failures()

@@ -17,7 +17,7 @@ from clickstream_platform.pipeline.canary import judge_canary, read_canary
 from clickstream_platform.pipeline.freshness.facts import LoadFailure
 from clickstream_platform.pipeline.freshness.report import FreshnessReport, Links
 from clickstream_platform.pipeline.freshness.watching import FreshnessWatch
-from clickstream_platform.pipeline.platform_metrics import Seen
+from clickstream_platform.pipeline.platform_sources import Seen
 from clickstream_platform.pipeline.unusual.hours import CHECK_OF_KIND
 from clickstream_platform.pipeline.unusual.runs import RunTimes
 from clickstream_platform.pipeline.unusual.thresholds import ThresholdBook
@@ -30,7 +30,7 @@ RUN_KINDS = frozenset({"run_slow", "queue_slow"})
 
 
 class FreshnessLook:
-    """Freshness as a `platform_metrics.Watch`."""
+    """Freshness as a `platform_sources.Watch`."""
 
     interval_seconds = 60.0
 
@@ -49,7 +49,7 @@ class FreshnessLook:
 
 
 class UnusualLook:
-    """Loads and volumes against their history as a `platform_metrics.Watch`."""
+    """Loads and volumes against their history as a `platform_sources.Watch`."""
 
     interval_seconds = 120.0
 
@@ -69,7 +69,7 @@ class UnusualLook:
 
 
 class CanaryLook:
-    """The canary as a `platform_metrics.Watch`, from the file that its process writes."""
+    """The canary as a `platform_sources.Watch`, from the file that its process writes."""
 
     interval_seconds = 30.0
 
@@ -89,7 +89,7 @@ class CanaryLook:
 
 
 class SlowRuns:
-    """Slow runs as a `platform_metrics.RunJudge`."""
+    """Slow runs as a `platform_sources.RunJudge`."""
 
     def __init__(self, read_book: Callable[[], ThresholdBook]) -> None:
         """Judge by thresholds that are read at each look, so that a change counts at once."""
@@ -100,15 +100,18 @@ class SlowRuns:
         self._times.take(runs)
 
     def judge(self, runs: Sequence[OpenRun], now: datetime) -> Observation:
-        """Return which of the runs that have not ended are slow."""
-        return Observation(self._times.judge(runs, now, self._read_book()), RUN_KINDS)
+        """Return which of the runs that have not ended are slow; a back-fill's are of any size, and wait for others."""
+        ours = [run for run in runs if not run.is_backfill]
+        return Observation(self._times.judge(ours, now, self._read_book()), RUN_KINDS)
 
 
 def observation_of(report: FreshnessReport, links: Links) -> Observation:
-    """Return what a report tells: until every hour was looked at, what it lacks is no sign that something is over."""
+    """Return what a report tells: what was not looked at yet is no sign that something is over."""
     kinds = PART_KINDS | STREAM_KINDS if report.is_complete else PART_KINDS
-    unseen = frozenset[str]().union(*(trouble.customers for trouble in report.troubles))
-    return Observation(report.findings(links), kinds, unseen)
+    kinds -= {trouble.kind for trouble in report.troubles}  # also those that are no finding yet
+    if report.histories_waiting:
+        kinds -= {"stream_silent"}
+    return Observation(report.findings(links), kinds, report.unseen)
 
 
 def load_failures(failures: Iterable[Failure]) -> Iterator[LoadFailure]:

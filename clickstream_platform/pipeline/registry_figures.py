@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clickstream_platform.errors import ClickstreamError
-from clickstream_platform.pipeline.platform_metrics import RegistryFigures
+from clickstream_platform.pipeline.platform_sources import RegistryFigures
 from clickstream_platform.registry.client.cached import CachedRegistry
 from clickstream_platform.registry.reader import RegistryReader
 

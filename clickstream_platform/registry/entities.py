@@ -80,7 +80,7 @@ class Event:
     """The name as sent or typed, for people."""
     state: EventState
     freshness_deadline_minutes: int | None
-    """Minutes after the end of an hour by which it must be loaded; None when nobody watches."""
+    """Minutes after the end of an hour by which it must be loaded; None: the platform's."""
     first_seen_at: datetime
     """When the registry first heard of the event, typed or arrived."""
     first_seen_hour: str | None

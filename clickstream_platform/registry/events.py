@@ -86,7 +86,7 @@ class EventOperations(Operations):
         freshness_deadline_minutes: int | Unchanged | None = UNCHANGED,
         expected_revision: int | None = None,
     ) -> Event:
-        """Change what is given, as one change; a deadline of None means that nobody watches."""
+        """Change what is given, as one change; a deadline of None is the platform's."""
         if display_name is not None:
             rules.check_display_name(display_name)
         if freshness_deadline_minutes != UNCHANGED:

@@ -67,6 +67,11 @@ class LoadStatistics(Protocol):
 class StreamStates(Protocol):
     """Watches streams: what arrived against what was loaded, hour by hour."""
 
+    @property
+    def default_deadline_minutes(self) -> int:
+        """The deadline of events without one of their own; 0: they have none."""
+        ...
+
     def of_customer(self, customer: Customer) -> Mapping[str, StreamState]:
         """Return the last known states by event, none while nothing is known; at once, and never raises."""
         ...

@@ -110,6 +110,7 @@ def test_loading_again_changes_nothing(loaded: Loaded, log: str) -> None:
     assert platform.query("SELECT * FROM acme._loads ORDER BY event") == before
 
 
+@pytest.mark.redshift  # loads each log twice or more
 @pytest.mark.parametrize(
     ("log", "way"),
     [

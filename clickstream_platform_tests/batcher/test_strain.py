@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from clickstream_platform.batcher import lease_table
+from clickstream_platform import databases
 from clickstream_platform.batcher.consumer import ShardInfo
 from clickstream_platform.batcher.instance import Instance
 from clickstream_platform.batcher.lease_table import SqlLeaseTable
@@ -104,7 +104,7 @@ def test_a_lease_that_is_anothers_is_dropped_and_the_rest_is_renewed(world: Worl
 def test_a_machine_that_stops_within_a_transaction_holds_nobody_up(
     postgresql_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease_table, "_LIMITS", lease_table._LIMITS.replace("15s", "1500ms").replace("5s", "300ms"))
+    monkeypatch.setattr(databases, "_LIMITS", databases._LIMITS.replace("15s", "1500ms").replace("5s", "300ms"))
     url = f"postgresql+psycopg2://postgres@/postgres?host={postgresql_server}"
     stopped, other = SqlLeaseTable(url, "stops"), SqlLeaseTable(url, "stops")
     other.add([ShardInfo("s0")], HOUR)
@@ -132,7 +132,7 @@ def test_a_machine_that_stops_within_a_transaction_holds_nobody_up(
 
 
 def test_a_database_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease_table, "CONNECT_SECONDS", 2)
+    monkeypatch.setattr(databases, "CONNECT_SECONDS", 2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql+psycopg2://me@127.0.0.1:{silent.getsockname()[1]}/leases?sslmode=disable&gssencmode=disable"
         started = time.monotonic()

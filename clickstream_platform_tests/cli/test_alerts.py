@@ -117,6 +117,7 @@ def test_an_incident_that_a_test_opens_is_closed(monkeypatch: pytest.MonkeyPatch
         (("test", "--kind", "stream_lat"), "unknown kind stream_lat"),
         (("test", "--customer", "acme"), "Give --kind as well"),
         (("silence", "--reason", "x"), "it would silence all of them"),
+        (("silence", "--reason", "x", "--kind", "stream_lat"), "nothing would be silenced"),
         (("silence", "--reason", "x", "--kind", "*", "--for", "2 weeks"), "Write a number and m, h or d"),
         (("silence", "--reason", "x", "--kind", "*", "--for", "999d"), "longer than a year"),
         (("unsilence", "7"), "there is none of this number"),
@@ -132,6 +133,14 @@ def test_a_broken_routes_file_is_shown_with_its_line(home: Path) -> None:
     (home / "alert-routes.yaml").write_text(ROUTES.replace("customers", "customer"))
     result = run("test", "--dry-run")
     assert result.exit_code == 1
+    assert "alert-routes.yaml:8: unknown key 'customer'" in result.stderr
+
+
+def test_what_is_wrong_is_shown_in_spite_of_a_broken_routes_file(home: Path) -> None:
+    fire(Finding("stream_late", "acme", "page", "late", SystemClock().now()))
+    (home / "alert-routes.yaml").write_text(ROUTES.replace("customers", "customer"))
+    result = run("list", "--json")
+    assert (result.exit_code, [each["kind"] for each in json.loads(result.stdout)]) == (0, ["stream_late"])
     assert "alert-routes.yaml:8: unknown key 'customer'" in result.stderr
 
 

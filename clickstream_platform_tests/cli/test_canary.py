@@ -103,6 +103,14 @@ def test_an_event_is_sent_and_found_again_as_a_row(app: typer.Typer, collector: 
     assert "90.0 minutes" in run(app, collector).output
 
 
+def test_a_look_by_hand_promises_no_other_one(app: typer.Typer, collector: Collector, tmp_path: Path) -> None:
+    for arguments, seconds in (((), 0.0), (("--every", "600"), 600.0)):
+        assert run(app, collector, *arguments).exit_code == 0
+        state = read_canary(tmp_path / STATE_FILE)
+        assert state is not None
+        assert state.every_seconds == seconds
+
+
 def test_a_refusal_is_kept_and_never_shows_the_key(app: typer.Typer, collector: Collector, tmp_path: Path) -> None:
     for status, name in ((401, "CollectorRefusedError"), (503, "CollectorUnavailableError")):
         collector.status = status

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import typer
@@ -187,6 +188,48 @@ def test_a_token_that_is_lost_or_of_another_registry_is_replaced_and_taken_back(
         tokens = registry.list_tokens()
     assert len(tokens) == 4
     assert sorted(token.scope for token in tokens if token.revoked_at is None) == ["admin", "loader"]
+
+
+class Noted(Processes):
+    """Notes what is to be started, and starts none of it."""
+
+    noted: ClassVar[dict[str, tuple[list[str], dict[str, str]]]] = {}
+
+    def start(self, name: str, command: list[str], folder: Path, environment: dict[str, str]) -> None:
+        self.noted[name] = command[1:], environment
+
+    def wait_for(self, name: str, url: str) -> None:
+        """Wait for nobody."""
+
+    def wait(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("options", "exporter"),
+    [
+        ([], ["exporter", "--host", "127.0.0.1", "--port", "9464"]),
+        (["--exporter-port", "9999", "--host", "::1"], ["exporter", "--host", "::1", "--port", "9999"]),
+        (["--no-exporter"], None),
+    ],
+)
+def test_the_exporter_looks_at_the_dagster_that_is_started_with_it(
+    options: list[str], exporter: list[str] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLICKSTREAM_HOME", str(tmp_path))
+    monkeypatch.setattr(dev_processes, "Processes", Noted)
+    monkeypatch.setattr(Noted, "noted", {})
+    app = typer.Typer()
+    app.command()(dev_command)
+    done = CliRunner().invoke(app, options)
+    assert done.exit_code == 0, done.output
+    assert [*Noted.noted] == ["the registry", "Dagster", *(["the exporter"] if exporter else [])]
+    if exporter is not None:
+        command, environment = Noted.noted["the exporter"]
+        assert command == exporter
+        assert environment == Noted.noted["Dagster"][1]
+        assert environment["DAGSTER_HOME"] == str(tmp_path / "dagster")
+        assert environment["CLICKSTREAM_REGISTRY_API_URL"].endswith(":8400")
 
 
 def test_the_command_says_where_nothing_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,73 +1,100 @@
-"""`clickstream exporter` as a process: a stream that is late is told to a webhook, and told to be over once loaded."""
+"""The exporter's parts as its command wires them: a late stream is told to a webhook, once, in spite of restarts."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from clickstream_platform.gateways.clock import SystemClock
+from clickstream_platform.cli.exporter import _platform
+from clickstream_platform.gateways.clock import FixedClock
 from clickstream_platform.model.hours import Hour
-from clickstream_platform.model.object_keys import RawObjectKey
 from clickstream_platform.model.streams import Stream
-from clickstream_platform.settings import child_environment, load_settings
+from clickstream_platform.settings import load_settings
 from clickstream_platform.wiring import Wiring
 from clickstream_platform_tests.gateways.notification_servers import HttpInbox, http_inbox
 from clickstream_platform_tests.pipeline.freshness.parts import ledger_row, put, write_ledger
 
 STREAM = Stream("acme", "page")
+NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
+HOUR = Hour.of(NOW).plus(-5)
 ROUTES = """
 channels:
   hook: {url: "env:TEST_HOOK"}
-timing: {fire_after_seconds: 0, resolve_after_seconds: 0}
+timing: {resolve_after_seconds: 0}
 routes:
   - {name: all, channels: [hook]}
 """
 
 
-def wait_for(found: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 150) -> None:
-    end = time.monotonic() + seconds
-    while not found():
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        assert time.monotonic() < end, "it takes too long"
-        time.sleep(0.2)
+class Exporter:
+    """The exporter of one home, whose processes follow each other on one clock."""
+
+    def __init__(self, home: Path) -> None:
+        self.settings = load_settings({"CLICKSTREAM_HOME": str(home)})
+        self.clock = FixedClock(NOW)
+        self.wiring = Wiring(self.settings, self.clock)
+
+    @contextmanager
+    def process(self) -> Iterator[None]:
+        """Let one process ask everything twice, two minutes apart, and end; there is no Dagster to be asked."""
+        with ExitStack() as stack:
+            platform = _platform(self.settings, self.wiring, CollectorRegistry(), stack)
+            for _ in range(2):
+                self.clock.advance(timedelta(seconds=121))
+                for probe in platform.probes():
+                    assert probe.run() or probe.name == "dagster", probe.error
+            yield
 
 
-def titles(inbox: HttpInbox, kind: str) -> list[str]:
-    return [body["title"] for _, body in inbox.requests if kind in body["title"]]
+@pytest.fixture
+def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpInbox]:
+    with http_inbox() as opened:
+        monkeypatch.setenv("TEST_HOOK", f"json://127.0.0.1:{opened.port}/hook")
+        yield opened
 
 
-@pytest.mark.timeout(400)
-def test_a_late_stream_is_told_to_a_webhook_and_so_is_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = load_settings({"CLICKSTREAM_HOME": str(tmp_path)})
-    wiring = Wiring(settings, SystemClock())
-    hour = Hour.of(datetime.now(UTC)).plus(-5)
-    registry = wiring.registry_service
+def titles(inbox: HttpInbox) -> list[str]:
+    return [body["title"] for _, body in inbox.requests]
+
+
+def test_a_late_stream_is_told_once_and_so_is_its_end_whichever_process_tells(tmp_path: Path, inbox: HttpInbox) -> None:
+    exporter = Exporter(tmp_path)
+    registry = exporter.wiring.registry_service
     registry.add_customer("acme")
     registry.add_event("acme", "page", freshness_deadline_minutes=30)
-    put(wiring, STREAM, hour)
+    put(exporter.wiring, STREAM, HOUR)
     [path] = (tmp_path / "objects").rglob("*.ndjson.gz")
-    old = (hour.end - timedelta(minutes=1)).timestamp()
-    os.utime(path, (old, old))
-    assert RawObjectKey.parse(str(path.relative_to(tmp_path / "objects"))).stream == STREAM
+    written_at = (HOUR.end - timedelta(minutes=1)).timestamp()
+    os.utime(path, (written_at, written_at))
     (tmp_path / "alert-routes.yaml").write_text(ROUTES)
-    with http_inbox() as inbox:
-        environment = child_environment(settings, TEST_HOOK=f"json://127.0.0.1:{inbox.port}/hook")
-        command = [sys.executable, "-c", "from clickstream_platform.cli import main; main()", "exporter", "--port", "0"]
-        with subprocess.Popen(
-            command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-        ) as process:
-            try:
-                wait_for(lambda: bool(titles(inbox, "stream late")), process)
-                write_ledger(Path(settings.duckdb), [ledger_row(STREAM, hour)])
-                wait_for(lambda: len(titles(inbox, "stream late")) > 1, process)
-            finally:
-                process.terminate()
-                process.wait(30)
-    assert titles(inbox, "stream late") == ["CRITICAL: acme: stream late", "RESOLVED: acme: stream late"]
+    with exporter.process():
+        assert titles(inbox) == ["CRITICAL: acme: stream late"]
+    with exporter.process():
+        assert titles(inbox) == ["CRITICAL: acme: stream late"], "a restart tells nothing again"
+    write_ledger(Path(exporter.settings.duckdb), [ledger_row(STREAM, HOUR)])
+    with exporter.process():
+        assert titles(inbox) == ["CRITICAL: acme: stream late", "RESOLVED: acme: stream late"]
+
+
+def test_a_broken_routes_file_ends_no_probe_but_that_of_alerts_and_counts_once_mended(
+    tmp_path: Path, inbox: HttpInbox
+) -> None:
+    exporter, metrics = Exporter(tmp_path), CollectorRegistry()
+    (tmp_path / "alert-routes.yaml").write_text("routes: []")
+
+    def is_valid() -> float | None:
+        return metrics.get_sample_value("clickstream_alerts_routes_valid")
+
+    with ExitStack() as stack:
+        probes = {each.name: each for each in _platform(exporter.settings, exporter.wiring, metrics, stack).probes()}
+        assert (probes["registry"].run(), probes["alerts"].run(), is_valid()) == (True, False, 0)
+        assert "alert-routes.yaml: there is no route" in probes["alerts"].error
+        (tmp_path / "alert-routes.yaml").write_text(ROUTES)
+        assert (probes["alerts"].run(), is_valid()) == (True, 1)
+        assert metrics.get_sample_value("clickstream_alerts_evaluated_timestamp_seconds") == NOW.timestamp()

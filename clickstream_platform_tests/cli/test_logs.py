@@ -16,11 +16,12 @@ from typer.testing import CliRunner, Result
 from clickstream_platform.cli import app
 from clickstream_platform.cli.logs import moment_of
 from clickstream_platform.errors import ConfigurationError
+from clickstream_platform.gateways.clock import SystemClock
 from clickstream_platform.observe.logs.context import log_context
 from clickstream_platform.observe.logs.ports import LogQuery
 from clickstream_platform.observe.logs.reading import Follower
-from clickstream_platform.observe.logs.starting import running_logs
-from clickstream_platform.pipeline.logs import link_to_run, open_index, start_logging
+from clickstream_platform.observe.logs.redaction import redact_secrets
+from clickstream_platform.pipeline.logs import link_to_run, open_index, remember_secrets, start_logging
 from clickstream_platform.settings import Settings, load_settings
 from clickstream_platform_tests.log_index_stand_in.server import LogIndexStandIn, running_log_index
 
@@ -35,14 +36,6 @@ def settings(
     for name, value in {"HOME": str(tmp_path), "LOG_INDEX_URL": stand_in.url, "LOG_INDEX_KIND": request.param}.items():
         monkeypatch.setenv(f"CLICKSTREAM_{name}", value)
     return load_settings()
-
-
-@pytest.fixture(autouse=True)
-def _logs_end_with_the_test() -> Iterator[None]:
-    yield
-    if (logs := running_logs()) is not None:
-        logs.close(0.0)
-    logging.getLogger("clickstream_platform").setLevel(logging.NOTSET)
 
 
 @pytest.fixture
@@ -107,7 +100,7 @@ def test_filters(logged: Settings) -> None:
 def test_following_shows_each_line_once_and_late_ones_too(settings: Settings, stand_in: LogIndexStandIn) -> None:
     logs = start_logging("batcher", settings, has_console=False)
     index = open_index(settings)
-    follower = Follower(index, LogQuery("followed", limit=5))
+    follower = Follower(index, LogQuery("followed", limit=5), SystemClock())
     seen: list[str] = []
 
     def follow_until(message: str) -> None:
@@ -167,11 +160,26 @@ def test_times() -> None:
     assert moment_of("15m", now) == now - timedelta(minutes=15)
     assert moment_of("3d", now) == now - timedelta(days=3)
     assert moment_of("2026-11-22T08:00", now) == now - timedelta(hours=1)
-    with pytest.raises(ConfigurationError, match="2026-11-22T09:00Z"):
-        moment_of("yesterday", now)
+    for text in ("yesterday", "9999999999d", "99999999999999999999d"):
+        with pytest.raises(ConfigurationError, match="2026-11-22T09:00Z"):
+            moment_of(text, now)
 
 
 def test_the_link_to_a_run() -> None:
     assert link_to_run(Settings(), "r 1") == "clickstream logs --run r 1"
     settings = Settings(log_link="https://kibana.example/app/discover?q=clickstream.run_id:{run_id}&x={y}")
     assert link_to_run(settings, "r 1") == "https://kibana.example/app/discover?q=clickstream.run_id:r%201&x={y}"
+
+
+def test_every_password_in_an_address_of_the_settings_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team=data,api-key=the key of traces")
+    remember_secrets(
+        Settings(
+            alerts_url="postgresql://u:of%20alerts%2F1@db/x",
+            registry_url="postgresql+psycopg://u:ofRegistry@db/x",
+            collector_metrics_urls="http://a:9000/metrics,http://u:ofCollector@b:9000/metrics",
+            trace_endpoint="http://u:ofTraces@otel:4318",
+        )
+    )
+    for secret in ("of alerts/1", "of%20alerts%2F1", "ofRegistry", "ofCollector", "ofTraces", "the key of traces"):
+        assert redact_secrets(f"it was {secret}, they say") == "it was <masked>, they say"

@@ -1,5 +1,6 @@
 """A code location of its own for `test_stuck_runs`: a run whose worker holds its lock and listens to nobody."""
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ def hang(context: dg.OpExecutionContext) -> None:
     """Hang like a driver that waits for an answer in C: no signal and no exception gets through."""
     home = Path(context.instance.root_directory)
     limit = context.run.tags.get("worker_seconds")
+    (home / f"{context.run_id}.pid").write_text(f"{os.getpid()} {os.getppid()}")
     with watched_worker(home, context.run_id, float(limit) if limit else None):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)

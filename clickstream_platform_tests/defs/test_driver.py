@@ -19,6 +19,8 @@ from clickstream_platform.model.object_keys import RawObjectKey, seal_key
 from clickstream_platform.model.streams import Stream
 from clickstream_platform.wiring import Wiring, open_wiring
 
+pytestmark = pytest.mark.e2e  # sensors, queue and run workers as processes
+
 LOCATION = "clickstream_platform"
 EVENTS = ("click", "sale", "view")
 Put = Callable[..., ObjectRef]

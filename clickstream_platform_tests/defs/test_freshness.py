@@ -13,6 +13,7 @@ import pytest
 
 from clickstream_platform.defs.customers import assemble
 from clickstream_platform.defs.freshness import choose, freshness_policy
+from clickstream_platform.defs.run_records import ended_run
 from clickstream_platform.defs.state import CustomerState, read_state
 from clickstream_platform.defs.tags import CUSTOMER_TAG
 from clickstream_platform.defs.telling import MAX_EVALUATIONS, TELL_AGAIN_AFTER, Told
@@ -162,6 +163,23 @@ def test_the_check_can_be_executed_and_looks_at_its_customer_alone(bench: Bench)
     assert all("customer=acme/" in key for key in listed)
 
 
+def test_a_check_that_watches_and_fails_in_somebodys_run_is_no_failed_check(bench: Bench) -> None:
+    job = bench.defs.resolve_implicit_global_asset_job_def().get_subset(asset_check_selection={CHECK})
+    done = job.execute_in_process(instance=bench.instance)
+    assert not done.get_asset_check_evaluations()[0].passed
+    (record,) = bench.instance.get_run_records(dg.RunsFilter(run_ids=[done.run_id]))
+    assert ended_run(bench.instance, record, {"acme": "acme"}).checks == ()
+
+
+def test_a_check_that_could_not_look_is_a_warning(bench: Bench) -> None:
+    Path(bench.wiring.settings.duckdb).write_bytes(b"no database" * 2000)
+    job = bench.defs.resolve_implicit_global_asset_job_def().get_subset(asset_check_selection={CHECK})
+    (found,) = job.execute_in_process(instance=bench.instance).get_asset_check_evaluations()
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert found.description == "Not known: the warehouse default does not answer: LoadError."
+    assert "acme" not in names(bench.tick())  # and no good news is told
+
+
 def test_silent_streams_are_a_warning_and_a_paused_event_is_none(bench: Bench) -> None:
     bench.wiring.registry_service.pause_event("acme", "sale")
     bench.tick()
@@ -209,8 +227,13 @@ def test_while_hours_were_not_compared_good_news_waits(bench: Bench) -> None:
     customers = {each: CustomerState(each, each, "default", "duckdb") for each in ("acme", "tiny")}
     half = replace(report, hours_looked_at=1)
     told = Told()
-    assert [found.customer for found in choose(told, half, customers)] == ["acme"]
-    assert [found.customer for found in choose(told, report, customers)] == ["tiny"]
-    assert choose(told, report, customers) == []
+    assert [found.customer for found in choose(told, half, customers, {})] == ["acme"]
+    assert [found.customer for found in choose(told, report, customers, {})] == ["tiny"]
+    assert choose(told, report, customers, {}) == []
     assert Told.from_cursor(told.to_cursor(customers)) == told
+    # Dagster shows no result from before the newest materialization.
+    seconds = timedelta(seconds=1)
+    assert choose(told, report, customers, {"acme": report.at - seconds}) == []
+    loaded = {"acme": report.at + seconds}
+    assert [found.customer for found in choose(told, report, customers, loaded)] == ["acme"]
     assert Told.from_cursor(told.to_cursor({})).results == {}

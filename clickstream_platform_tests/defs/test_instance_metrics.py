@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from clickstream_platform.defs import failures
+from clickstream_platform.defs import failures, instance_metrics
 from clickstream_platform.defs.driver import prepare_home
 from clickstream_platform.defs.instance_metrics import (
     DagsterSource,
@@ -23,9 +24,11 @@ from clickstream_platform.defs.instance_metrics import (
     read_instance,
     read_past_runs,
 )
+from clickstream_platform.defs.tags import BACKFILL_PRIORITY
 from clickstream_platform.defs.workspace_metrics import read_workspace
 from clickstream_platform.errors import ConfigurationError, WarehouseUnavailableError
 from clickstream_platform.model.counts import StreamCounts
+from clickstream_platform.model.hours import Hour
 from clickstream_platform.observe.exporter.figures import EndedRun, FailedStream, LocationState
 from clickstream_platform.pipeline.opening import Offender
 from clickstream_platform_tests.defs.stand_ins import Workbench
@@ -192,6 +195,14 @@ def test_locations_are_up_loading_or_broken() -> None:
             "loadStatus": "LOADED",
             "locationOrLoadError": {"__typename": "PythonError", "message": "ImportError: no\nTraceback"},
         },
+        {
+            "name": "leaking",
+            "loadStatus": "LOADED",
+            "locationOrLoadError": {
+                "__typename": "PythonError",
+                "message": "OperationalError: no answer of postgresql://dagster:hunter22horse@db/dagster",
+            },
+        },
     ]
     answer = {"data": {"workspaceOrError": {"__typename": "Workspace", "locationEntries": entries}}}
     with webserver(answer) as url:
@@ -202,7 +213,11 @@ def test_locations_are_up_loading_or_broken() -> None:
         LocationState("up", True),
         LocationState("new", False, "loading"),
         LocationState("broken", False, "ImportError: no"),
+        figures.locations[3],
     )
+    leaked = figures.locations[3].error
+    assert "hunter22horse" not in leaked, "it goes into alerts"
+    assert leaked.startswith("OperationalError: no answer of postgresql://")
 
 
 @pytest.mark.parametrize("answer", [{}, [], {"data": None}, {"errors": ["no"]}])
@@ -219,3 +234,80 @@ def test_a_workspace_that_does_not_load_is_told() -> None:
         figures = read_workspace(url, NOW)
     assert figures is not None
     assert (figures.is_up, figures.error) == (True, "no workspace")
+
+
+def test_a_webserver_that_speaks_no_http_is_down() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(b"SSH-2.0-OpenSSH\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        figures = read_workspace(f"http://127.0.0.1:{server.getsockname()[1]}", NOW)
+    assert figures is not None
+    assert not figures.is_up
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.from_config(str(prepare_home(tmp_path / "dagster"))) as opened:
+        yield opened
+
+
+@dg.op
+def nothing() -> None:
+    """Do nothing."""
+
+
+@dg.job
+def empty() -> None:
+    """Do nothing in one step."""
+    nothing()
+
+
+def test_a_long_queue_hides_no_run_that_works(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instance_metrics, "MAX_OPEN_RUNS", 2)
+    for _ in range(3):
+        instance.create_run_for_job(empty, status=dg.DagsterRunStatus.NOT_STARTED)
+    working = instance.create_run_for_job(empty, status=dg.DagsterRunStatus.STARTED)
+    figures = read_instance(instance, NOW, {})
+    assert (figures.counts["not_started"], figures.counts["started"]) == (3, 1)
+    assert [run.state for run in figures.runs] == ["not_started", "not_started", "started"]
+    assert figures.runs[-1].run_id == working.run_id
+
+
+def test_runs_of_backfills_are_known_as_such(instance: dg.DagsterInstance) -> None:
+    for tags in ({"dagster/backfill": "b"}, {"dagster/priority": str(BACKFILL_PRIORITY)}, {"dagster/priority": "-9"}):
+        instance.create_run_for_job(empty, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    assert [run.is_backfill for run in read_instance(instance, NOW, {}).runs] == [True, True, False]
+
+
+def test_more_runs_than_a_look_reads_are_read_by_the_next(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even when all of them ended within the time that each look goes back, as cancelled queues do."""
+    monkeypatch.setattr(instance_metrics, "PAGE", 2)
+    monkeypatch.setattr(instance_metrics, "MAX_READ_RUNS", 3)
+    known: set[str] = set()
+    for _ in range(7):
+        instance.create_run_for_job(empty, status=dg.DagsterRunStatus.CANCELED)
+    for _ in range(4):
+        for page in read_ended_runs(instance, LONG_AGO, {}, known.__contains__):
+            assert not known & {run.run_id for run in page}
+            known |= {run.run_id for run in page}
+    assert len(known) == 7
+
+
+def test_a_run_whose_events_cannot_be_read_is_counted_and_keeps_no_other_from_it(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(bench)
+    with monkeypatch.context() as patched:
+        patched.setattr(Hour, "from_partition_key", lambda key: Hour.parse(f"nonsense {key} of a@b.example"))
+        (run,) = ended_runs(bench)
+    assert (run.customer, run.outcome, run.batches) == ("acme", "success", ())
+    assert run.run_id in caplog.text
+    assert "@" not in caplog.text, "the text of an error may quote a record"

@@ -51,9 +51,6 @@ def wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index: LogIndexStand
     with open_wiring() as opened:
         opened.registry.add_customer("acme")
         yield opened
-    if (logs := running_logs()) is not None:
-        logs.close(0.0)
-    logging.getLogger("clickstream_platform").setLevel(logging.NOTSET)
 
 
 def put(wiring: Wiring, event: str, hour: Hour, lines: list[object], number: int = 1, *, raw: bytes = b"") -> str:

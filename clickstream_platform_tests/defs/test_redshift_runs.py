@@ -30,6 +30,8 @@ from clickstream_platform_tests.redshift_stand_in import RedshiftStandIn
 from clickstream_platform_tests.redshift_target import settings_of
 from clickstream_platform_tests.shared_data import needs_shared_data
 
+pytestmark = pytest.mark.redshift
+
 LOCATION = "clickstream_platform"
 EVENTS = ("click", "sale", "view")
 ACME, TINY = "acme", "tiny"  # on Redshift, on DuckDB

@@ -25,6 +25,8 @@ from clickstream_platform.wiring import Wiring, open_wiring
 from clickstream_platform_tests.defs.test_driver import LOCATION, put
 from clickstream_platform_tests.registry.client.real_api import RegistryProcess
 
+pytestmark = pytest.mark.e2e  # sensors, queue and run workers as processes
+
 
 @dataclass
 class Deployment:

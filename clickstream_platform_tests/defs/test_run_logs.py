@@ -30,9 +30,6 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LogIndexS
         monkeypatch.setenv("CLICKSTREAM_HOME", str(tmp_path))
         monkeypatch.setenv("CLICKSTREAM_LOG_INDEX_URL", stand_in.url)
         yield stand_in
-        if (logs := running_logs()) is not None:
-            logs.close(0.0)
-        logging.getLogger("clickstream_platform").setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from clickstream_platform_tests.e2e.stack import COMMAND, run, wait_until
 from clickstream_platform_tests.servers import CREDENTIALS, free_port
 
 READY_SECONDS = 60.0
+WRITTEN_AGAIN_SECONDS = 20.0  # a batcher that holds no record has passed the present moment long before
 
 
 class Service:
@@ -114,17 +115,38 @@ class Front:
 
     def wait_until_written(self, moment: datetime, seconds: float = 90.0) -> None:
         """Wait until all shards are written up to a moment and every hour that is over is sealed."""
+        wait_until(
+            lambda: self._is_written(moment), seconds, lambda: f"{self.shards()}\n{self.log.read_text()[-3_000:]}"
+        )
 
-        def is_written() -> bool:
-            shards = self.shards()
-            reached = [shard["written_until"] for shard in shards if not shard["is_finished"]]
-            return (
-                bool(shards)
-                and all(time and datetime.fromisoformat(time) > moment for time in reached)
-                and not any(hour < str(Hour.of(now())) for shard in shards for hour in shard["unsealed_hours"])
-            )
+    def write_everything(self, seconds: float = 90.0) -> None:
+        """Start the batcher again until all that is on the stream is written, however long its batches may get.
 
-        wait_until(is_written, seconds, lambda: f"{self.shards()}\n{self.log.read_text()[-3_000:]}")
+        It writes what it has read when it is told to stop. What reached the stream too late for it to read before that
+        is read, and held, by the next one.
+        """
+        moment, deadline = now(), time.monotonic() + seconds
+
+        def is_written_or_held() -> bool:
+            return self._is_written(moment) or time.monotonic() > patience
+
+        while True:
+            self.batcher.stop()
+            self.batcher.start()
+            patience = time.monotonic() + WRITTEN_AGAIN_SECONDS
+            wait_until(is_written_or_held, seconds, lambda: self.log.read_text()[-3_000:])
+            if self._is_written(moment):
+                return
+            assert time.monotonic() < deadline, f"{self.shards()}\n{self.log.read_text()[-3_000:]}"
+
+    def _is_written(self, moment: datetime) -> bool:
+        shards = self.shards()
+        reached = [shard["written_until"] for shard in shards if not shard["is_finished"]]
+        return (
+            bool(shards)
+            and all(time and datetime.fromisoformat(time) > moment for time in reached)
+            and not any(hour < str(Hour.of(now())) for shard in shards for hour in shard["unsealed_hours"])
+        )
 
     def is_spool_empty(self) -> bool:
         """Whether the collector has put everything on Kinesis that it had on disk."""

@@ -121,7 +121,8 @@ def running_stack(home: Path, *, with_demo: bool = True, interval_seconds: int |
     environment = {"CLICKSTREAM_HOME": str(home)}
     if interval_seconds is not None:
         environment["CLICKSTREAM_SENSOR_INTERVAL_SECONDS"] = str(interval_seconds)
-    command = [str(COMMAND), "dev", "--port", str(port), "--registry-port", str(registry_port)]
+    # Without its exporter, whose port two stacks would share: tests that want one start it themselves.
+    command = [str(COMMAND), "dev", "--port", str(port), "--registry-port", str(registry_port), "--no-exporter"]
     with nothing_left(home), running_process(command, environment, home / "dev.log") as process:
         stack = Stack(home, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{registry_port}", (process,))
         wait_for_code_location(stack, process, home / "dev.log")

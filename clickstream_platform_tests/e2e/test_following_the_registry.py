@@ -5,7 +5,6 @@ The sensors tick at their default interval; the times that are printed are those
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from clickstream_platform.model.hours import Hour
-from clickstream_platform_tests.e2e.stack import Stack, processes_of, running_stack, wait_until
+from clickstream_platform_tests.e2e.stack import Stack, running_stack, wait_until
 from clickstream_platform_tests.e2e.test_web_interface import CHROMIUM, CHROMIUM_OPTIONS, keep_picture
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -202,18 +201,3 @@ def test_a_discovered_event_shows_a_masked_sample_and_is_back_filled_when_it_is_
     stack.call("POST", "/customers/standing/events/found_by_chance/activate")
     seconds = wait_for_rows(stack, "standing", "found_by_chance", {str(hour): 3 for hour in hours})
     report("activation -> rows since the first record", seconds)
-
-
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_one_signal_ends_every_process(tmp_path: Path, ending: signal.Signals) -> None:
-    with running_stack(tmp_path, with_demo=False) as stack:
-        (dev,) = stack.processes
-        started = processes_of(tmp_path)
-        assert dev.pid in started
-        assert len(started) >= 7, "dev, its watcher, the registry, dg, webserver, daemon, code server"
-        dev.send_signal(ending)
-        wait_until(lambda: not processes_of(tmp_path), 40, lambda: f"{processes_of(tmp_path)} of {started} go on")
-        assert dev.wait(5) == (-signal.SIGKILL if ending == signal.SIGKILL else 0)
-        with pytest.raises(OSError, match="refused"):
-            stack.runs()

@@ -135,5 +135,7 @@ def test_a_picture_of_each_dashboard(platform: Monitored, name: str, tmp_path: P
 
 
 def test_every_metric_of_the_code_is_scraped(platform: Monitored) -> None:
-    known = set(platform.ask("label/__name__/values"))
-    assert series_names() - known - NOT_YET_COUNTED == set()
+    def missing() -> set[str]:
+        return series_names() - set(platform.ask("label/__name__/values")) - NOT_YET_COUNTED
+
+    wait_until(lambda: not missing(), DATA_SECONDS, lambda: f"never scraped: {missing()}")

@@ -9,12 +9,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from clickstream_platform_tests.e2e.stack import Stack, running_stack
+from clickstream_platform_tests.e2e.stack import Stack, running_stack, wait_until
 from clickstream_platform_tests.transform.batches import track
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -128,3 +129,26 @@ def test_a_new_customer_appears_and_loads_without_a_restart(stack: Stack, tmp_pa
     assert runs[0]["status"] == "SUCCESS"
     rows = orjson.loads(stack.run("query", "SELECT count(*) AS n FROM newcomer.first_event", "--json"))
     assert rows == [{"n": 5}]
+
+
+def test_the_checks_tell_how_every_stream_stands(stack: Stack, page: Page, tmp_path: Path) -> None:
+    query = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
+      assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization {
+        evaluation { success description } } } } } } } }"""
+
+    def evaluations() -> dict[str, dict[str, Any]]:
+        node = stack.ask(query, key={"path": ["bigshop", "event_tables"]})["assetNodeOrError"]
+        checks = node["assetChecksOrError"]["checks"]
+        return {
+            each["name"]: (each["executionForLatestMaterialization"] or {}).get("evaluation") or {} for each in checks
+        }
+
+    wanted = {"reconciliation", "freshness", "duration", "volume", "content"}
+    wait_until(
+        lambda: {name for name, found in evaluations().items() if found} >= wanted, 240, lambda: str(evaluations())
+    )
+    assert evaluations()["freshness"]["success"] is True
+    assert "as fresh as they must be" in evaluations()["freshness"]["description"]
+    page.goto(f"{stack.url}/assets/bigshop/event_tables?view=checks&checkDetail=freshness")
+    expect(page.get_by_text("as fresh as they must be").first).to_be_visible(timeout=60_000)
+    assert keep_picture(page, "checks", tmp_path).stat().st_size > 10_000

@@ -12,13 +12,15 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from clickstream_platform.errors import ConfigurationError
 from clickstream_platform.gateways import notifications
 from clickstream_platform.gateways.notifications import AppriseSender
 from clickstream_platform.gateways.secrets import resolve_secret
 from clickstream_platform.model.findings import Severity
-from clickstream_platform.observe.alerts.ports import Message, NotificationError
+from clickstream_platform.observe.alerts.ports import Message, MessageRefusedError, NotificationError
 from clickstream_platform.observe.alerts.routes import Channel
 from clickstream_platform_tests.gateways.notification_servers import HttpInbox, http_inbox, mail_inbox
 
@@ -163,6 +165,25 @@ def test_what_a_service_refuses_is_an_error(inbox: HttpInbox, status: int, cause
     with pytest.raises(NotificationError) as error:
         sender(f"json://127.0.0.1:{inbox.port}").send(CHANNEL, MESSAGE)
     assert (error.value.failed, error.value.cause) == ("sending to channel chat", cause)
+
+
+@pytest.mark.parametrize(
+    ("status", "is_about_it"), [(400, True), (413, True), (403, False), (429, False), (502, False)]
+)
+def test_a_refusal_of_one_message_is_told_from_one_of_the_channel(
+    inbox: HttpInbox, status: int, is_about_it: bool
+) -> None:
+    inbox.status = status
+    with pytest.raises(NotificationError) as error:
+        sender(f"json://127.0.0.1:{inbox.port}").send(CHANNEL, MESSAGE)
+    assert isinstance(error.value, MessageRefusedError) is is_about_it
+
+
+@given(st.text(max_size=60) | st.from_regex(r"[a-z]{1,9}://[^/]{0,20}(/[^/]{0,9}){0,3}(\?[^ ]{0,20})?", fullmatch=True))
+@settings(max_examples=300, deadline=None)
+def test_any_address_is_understood_or_an_error_to_try_again(address: str) -> None:
+    with contextlib.suppress(NotificationError):
+        sender(address).tracks_incidents(CHANNEL)
 
 
 def test_what_nobody_listens_to_is_an_error() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -249,6 +250,56 @@ def test_nobody_there_or_no_answer_in_time(capsys: pytest.CaptureFixture[str]) -
     with HTTPServer(("127.0.0.1", 0), Answers) as silent:  # it listens and never answers
         assert main(["exporter", "--at", f"http://127.0.0.1:{silent.server_port}", "--seconds", "0.3"], {}) == 1
     assert "timed out" in capsys.readouterr().out
+
+
+def test_a_proxy_of_the_environment_is_not_asked(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["collector", "--at", service], {}) == 0
+    with code_server(health_pb2.HealthCheckResponse.SERVING) as address:
+        assert main(["code-server", "--at", address], {}) == 0
+
+
+@contextmanager
+def somebody_else(answer: bytes) -> Iterator[str]:
+    """Listen, and answer whatever comes with these bytes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.6\r\n", b"", b"HTTP/1.1 x y\r\n"])
+def test_an_answer_that_is_none_is_told_in_one_line(answer: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    with somebody_else(answer) as address:
+        assert main(["exporter", "--at", address, "--seconds", "2"], {}) == 1
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE daemon_heartbeats SET body = 'no JSON'",
+        "UPDATE daemon_heartbeats SET body = '{}'",
+        "UPDATE daemon_heartbeats SET body = '[]'",
+        "ALTER TABLE daemon_heartbeats RENAME TO heartbeats_of_a_newer_dagster",
+    ],
+)
+def test_tables_that_another_dagster_writes_are_no_reason_to_restart(
+    home: Path, statement: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sqlite3.connect(home / "history" / "runs.db") as connection:
+        connection.execute(statement)
+    assert (probe(home), probe(home, "--ready")) == (0, 1)
+    assert "can't tell" in capsys.readouterr().out
 
 
 @contextmanager

@@ -18,12 +18,16 @@ class RefusedError(Exception):
 
 @dataclass
 class Faults:
-    """What goes wrong: a status for all requests, for single lines that hold a text, the largest body."""
+    """What goes wrong: a status for all requests, for each line, for lines that hold a text; the largest body."""
 
     status: int = 0
     busy_items: int = 0  # so many items are answered with 429
+    item_status: int = 0
     refused_text: str = ""
+    refused_status: int = 400
     max_bytes: int = 100_000_000
+    nonsense: bytes = b""  # what a proxy answers instead, with 200
+    authorization: str = ""  # others are answered with 401
 
 
 @dataclass
@@ -57,8 +61,11 @@ class Engine:
         if self.faults.busy_items > 0:
             self.faults.busy_items -= 1
             return {"_id": identifier, "status": 429, "error": {"type": "es_rejected_execution_exception"}}
+        if self.faults.item_status:
+            return {"_id": identifier, "status": self.faults.item_status, "error": {"type": "cluster_block_exception"}}
         if self.faults.refused_text and self.faults.refused_text.encode() in line:
-            return {"_id": identifier, "status": 400, "error": {"type": "document_parsing_exception", "reason": "…"}}
+            status = self.faults.refused_status
+            return {"_id": identifier, "status": status, "error": {"type": "document_parsing_exception", "reason": "…"}}
         if identifier in self.documents:
             self.duplicates += 1
             return {"_id": identifier, "status": 409, "error": {"type": "version_conflict_engine_exception"}}

@@ -68,6 +68,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     stand_in: LogIndexStandIn
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer takes 40 ms
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's names
         """Log no requests."""
@@ -93,8 +94,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         time.sleep(stand_in.delay_seconds)
         faults = stand_in.engine.faults
-        if faults.status:
-            self._send(faults.status, {"error": {"type": "fault"}, "status": faults.status})
+        is_refused = bool(faults.authorization) and self.headers.get("Authorization") != faults.authorization
+        if status := faults.status or 401 * is_refused:
+            self._send(status, {"error": {"type": "fault"}, "status": status})
+        elif faults.nonsense:
+            self._send_bytes(200, faults.nonsense)
         elif len(data) > faults.max_bytes:
             self._send(413, {"error": {"type": "too_large"}, "status": 413})
         else:
@@ -119,7 +123,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(400, {"error": {"type": "illegal_argument_exception", "reason": str(error)}})
 
     def _send(self, status: int, body: dict[str, Any]) -> None:
-        data = json.dumps(body).encode()
+        self._send_bytes(status, json.dumps(body).encode())
+
+    def _send_bytes(self, status: int, data: bytes) -> None:
         self.send_response(status)
         # Elasticsearch's client asks for its own type of content, and for proof that it talks to Elasticsearch.
         wanted = self.headers.get("Accept", "")

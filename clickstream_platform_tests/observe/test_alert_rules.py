@@ -113,6 +113,20 @@ def test_every_runbook_says_what_it_means_where_to_look_and_what_to_do() -> None
     assert {name: found for name, found in headings.items() if found != ["Look", "Do"]} == {}
 
 
+def test_every_runbook_says_what_to_do_step_by_step() -> None:
+    for file in runbooks():
+        steps = file.read_text(encoding="utf-8").partition("\n## Do\n")[2].partition("\nSee [")[0]
+        numbers = [int(number) for number in re.findall(r"^(\d+)\. ", steps, re.MULTILINE)]
+        assert numbers == [*range(1, len(numbers) + 1)], file.name
+        assert numbers, file.name
+
+
+def test_every_link_of_a_runbook_leads_somewhere() -> None:
+    for file in runbooks():
+        for target in re.findall(r"\]\(([^)#]+)", file.read_text(encoding="utf-8")):
+            assert (RUNBOOKS / target).is_file(), f"{file.name}: {target}"
+
+
 def find_command(words: list[str]) -> tuple[click.Command, list[str]]:
     """Return the command that a line of a shell would run, and its arguments."""
     command: Any = get_command(app)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 
-from clickstream_platform_tests.observe.families import kinds, metric_names, series_names
+from clickstream_platform_tests.observe.families import collections, kinds, metric_names, series_names
 from clickstream_platform_tests.shared_data import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "metrics.md"
@@ -50,6 +52,41 @@ def test_metrics_are_made_from_names_only() -> None:
         if MAKES_METRICS.search(path.read_text(encoding="utf-8"))
     ]
     assert made == []
+
+
+def test_every_name_of_the_code_is_found() -> None:
+    """One in another package, or within a function, would be in no document and no one would miss it."""
+    made: list[str] = []
+    for path in (REPOSITORY / "clickstream_platform").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "MetricName":
+                made.append(f"{path.relative_to(REPOSITORY)}:{node.lineno}")
+    assert len(made) == len(metric_names()), [each for each in made if "/observe/" not in each]
+
+
+def test_no_collection_tells_series_that_no_document_has() -> None:
+    told = {
+        line.partition("{")[0].partition(" ")[0]
+        for collection in collections()
+        for line in generate_latest(collection).decode().splitlines()
+        if not line.startswith("#")
+    }
+    ours = {name for name in told if not name.startswith("process_")}
+    assert ours - series_names() == set()
+    assert len(ours) > 50
+
+
+def test_only_observe_has_the_client_s_own_metrics() -> None:
+    classes = {"Counter", "Gauge", "Histogram", "Summary", "Info", "Enum"}
+    taken = [
+        f"{path.relative_to(REPOSITORY)}:{node.lineno}"
+        for path in (REPOSITORY / "clickstream_platform").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("prometheus_client")
+        if classes & {name.name for name in node.names} or any(name.name.endswith("Family") for name in node.names)
+    ]
+    assert taken
+    assert [each for each in taken if not each.startswith("clickstream_platform/observe/")] == []
 
 
 @pytest.mark.parametrize("name", sorted(metric_names()))

@@ -35,6 +35,25 @@ FIVE = timedelta(minutes=5)
 times = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 (bounds)
 
 
+class Forgetful(dict[str, datetime]):
+    """A table in which one row never appears."""
+
+    def __init__(self, lost: str) -> None:
+        super().__init__()
+        self._lost = lost
+
+    def __setitem__(self, message: str, loaded: datetime) -> None:
+        """Keep any other row."""
+        if message != self._lost:
+            super().__setitem__(message, loaded)
+
+    def setdefault(self, message: str, loaded: datetime = NOW) -> datetime:
+        """Keep any other row."""
+        if message != self._lost:
+            return super().setdefault(message, loaded)
+        return loaded
+
+
 class World:
     """A collector, a table and a store that can be away."""
 
@@ -139,6 +158,32 @@ def test_a_canary_whose_process_is_gone_is_broken() -> None:
     assert world.problems() == [("canary_broken", "canary")]
 
 
+def test_an_event_that_was_lost_is_told_for_a_day_and_then_given_up() -> None:
+    world = World()
+    world.live(1)
+    lost = world.sent[3]
+    world.rows = Forgetful(lost)
+    world.live(5)
+    assert world.problems() == [("canary_broken", "lost")]
+    world.live(20)
+    assert world.problems() == []
+    assert (world.state.lost, lost in world.state.pending) == (1, False)
+    assert world.state.sent == world.state.seen + world.state.lost + len(world.state.pending)
+
+
+def test_one_refusal_is_no_news_however_long_ago_it_was_seen() -> None:
+    world = World()
+    world.collector = CollectorUnavailableError("sending")
+    world.live(1 / 12)
+    world.clock.advance(FIVE + timedelta(seconds=30))  # the second beat is late
+    assert world.problems() == []
+
+
+def test_a_canary_that_is_sent_by_hand_may_stop() -> None:
+    state = CanaryState("canary", NOW, sent=1, every_seconds=0.0)
+    assert judge_canary(state, NOW + timedelta(days=3)) == []
+
+
 def test_a_slow_canary_is_a_warning() -> None:
     state = CanaryState("canary", NOW, latencies=(10.0, 7300.0))
     (found,) = judge_canary(state, NOW)
@@ -166,6 +211,9 @@ states = st.builds(
     latencies=st.lists(st.floats(0, 1e7)).map(tuple),
     every_seconds=st.floats(5, 1e5),
     arrived=st.sampled_from(["yes", "no", "unknown"]),
+    lost=st.integers(0),
+    newest_seen=st.none() | times,
+    refusals=st.integers(0, 5),
 )
 
 

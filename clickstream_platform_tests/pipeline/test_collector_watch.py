@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+
+import pytest
 
 from clickstream_platform.observe.collector_metrics import CollectorMetrics
 from clickstream_platform.observe.health_server import serving_health
@@ -47,3 +53,36 @@ def test_an_address_that_is_none_does_not_answer() -> None:
     assert found(CollectorWatch(["collector:8080"]), 0) == [
         "30 1 of 1 collectors refuse: collector:8080 does not answer"
     ]
+
+
+@contextmanager
+def answering(raw: bytes) -> Iterator[str]:
+    """Answer one request with these bytes, whatever they are, and close."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(raw)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join(10)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nclickstream_",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 47\r\n\r\nclickstream_collector_refused_requests_total 1\n",
+    ],
+    ids=["other protocol", "cut off", "a page", "another exporter"],
+)
+def test_one_collector_that_answers_nonsense_keeps_no_other_from_being_looked_at(raw: bytes) -> None:
+    with answering(raw) as url, serving_health("127.0.0.1", 0, CollectorMetrics().registry) as port:
+        (summary,) = found(CollectorWatch([url, f"http://127.0.0.1:{port}"]), 0)
+    assert summary == f"30 1 of 2 collectors refuse: {url} does not answer"

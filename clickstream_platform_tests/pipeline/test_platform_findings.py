@@ -19,13 +19,12 @@ from clickstream_platform.observe.exporter.figures import (
     WorkspaceFigures,
 )
 from clickstream_platform.pipeline.platform_findings import (
-    Pages,
-    Thresholds,
     judge_batcher,
     judge_instance,
     judge_registry,
     judge_workspace,
 )
+from clickstream_platform.pipeline.platform_terms import Pages, Thresholds
 from clickstream_platform_tests.observe.exporter.runs import NOW
 
 PAGES = Pages("http://dagster:3000/", "http://registry:8400", str.upper)
@@ -67,6 +66,7 @@ def test_a_healthy_instance_has_no_findings_and_says_what_it_looked_for() -> Non
 def test_a_daemon_without_heartbeat_or_with_errors_is_unhealthy(daemon: DaemonState) -> None:
     (finding,) = judge_instance(instance(daemons=(daemon,)), (), (), PAGES).findings
     assert (finding.kind, finding.customer) == ("daemon_unhealthy", None)
+    assert finding.detail["parts"] == "SENSOR", "the alerts' causes ask for it"
     assert "SENSOR" in finding.summary
     assert finding.links == {"page": "http://dagster:3000/deployment/daemons"}
 
@@ -78,13 +78,15 @@ def test_a_daemon_without_heartbeat_or_with_errors_is_unhealthy(daemon: DaemonSt
         (SensorState("hours", True, 120.0, NOW - ago(301), 1.0), False),
         (SensorState("hours", True, 30.0, None, None), True),
         (SensorState("hours", False, 30.0, NOW - ago(9_999), 1.0), False),
+        (SensorState("of_code_that_is_gone", True, 30.0, NOW - ago(9_999), 1.0), False),
         (SensorState("hours", True, 30.0, NOW, 1.0, "it raised"), True),
     ],
 )
 def test_a_sensor_that_does_no_work_is_stale_unless_a_person_switched_it_off(
     sensor: SensorState, is_stale: bool
 ) -> None:
-    assert kinds_of(instance(sensors=(sensor,))) == ({"sensor_stale"} if is_stale else set())
+    findings = judge_instance(instance(sensors=(sensor,)), (), (), PAGES).findings
+    assert [(each.kind, each.detail["parts"]) for each in findings] == [("sensor_stale", sensor.name)] * is_stale
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,7 @@ def test_a_sensor_that_does_no_work_is_stale_unless_a_person_switched_it_off(
         (OpenRun("r1", "acme", "started", NOW, NOW - ago(999), NOW - ago(999), None), False),
         (OpenRun("r1", "acme", "starting", NOW, NOW - ago(601), None, 900.0), True),
         (OpenRun("r1", "acme", "canceling", NOW, NOW - ago(601), NOW, 900.0), True),
+        (OpenRun("r1", "acme", "not_started", NOW - ago(601), NOW - ago(601), None, 900.0), True),
         (OpenRun("r1", "acme", "queued", NOW - ago(9_999), NOW - ago(9_999), None, 900.0), False),
     ],
 )

@@ -35,8 +35,9 @@ from clickstream_platform.pipeline.canary import CanaryState, write_canary
 from clickstream_platform.pipeline.freshness.ports import LedgerAnswer, LedgerQuestion
 from clickstream_platform.pipeline.freshness.report import FreshnessReport, Trouble
 from clickstream_platform.pipeline.ledger_sums import LedgerLook
-from clickstream_platform.pipeline.platform_findings import Pages
-from clickstream_platform.pipeline.platform_metrics import PlatformProbes, RegistryFigures, Seen, Sources
+from clickstream_platform.pipeline.platform_metrics import PlatformProbes
+from clickstream_platform.pipeline.platform_sources import RegistryFigures, Seen, Sources
+from clickstream_platform.pipeline.platform_terms import Pages
 from clickstream_platform.pipeline.platform_watches import (
     CanaryLook,
     SlowRuns,
@@ -174,6 +175,17 @@ def test_a_run_is_slow_by_the_history_that_a_new_process_reads() -> None:
     assert platform.state.counting.tallies.counters[names.RUNS.name]["acme", "success"] == 0, "the past is not counted"
 
 
+def test_a_backfill_may_wait_and_work_for_any_time() -> None:
+    platform = Platform()
+    began = NOW - timedelta(hours=3)
+    platform.dagster.open = [
+        OpenRun("r1", "acme", "queued", began, began, None, None, is_backfill=True),
+        OpenRun("r2", "acme", "started", began, began, began, None, is_backfill=True),
+    ]
+    platform.ask()
+    assert platform.state.observations["runs"].findings == []
+
+
 def test_a_new_process_goes_on_from_the_memory_of_the_last(tmp_path: Path) -> None:
     path = tmp_path / "memory.json"
     first = Platform(path)
@@ -245,7 +257,8 @@ def test_until_all_hours_were_looked_at_nothing_is_over(looked_at: int, is_compl
     report = FreshnessReport(NOW, {}, (trouble,), hours_looked_at=looked_at, hours_watched=72)
     observation = observation_of(report, Pages())
     assert observation.covers("stream_late", "tiny") is is_complete
-    assert observation.covers("warehouse_away", None)
+    assert observation.covers("objects_away", None)
+    assert not observation.covers("warehouse_away", None), "it is away, though not for long enough to be told"
     assert not observation.covers("stream_late", "acme"), "its warehouse did not answer"
 
 

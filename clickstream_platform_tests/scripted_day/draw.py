@@ -68,9 +68,8 @@ def draw(day: Day, path: Path) -> None:
         _draw_told(axes, day, row, number)
     axes.axvspan(story.CHAT_AWAY.start, story.CHAT_AWAY.stop, color=CHANNELS["chat"], alpha=0.1, lw=0)
     axes.text(story.CHAT_AWAY.start, -0.85, "chat does not answer", color=CHANNELS["chat"], fontsize=8, ha="center")
-    for minute, text in ((story.RESTARTED, "restart"), (story.KILLED, "sudden end")):
-        axes.axvline(minute, color="#888888", lw=0.8, ls=":")
-        axes.text(minute, len(ROWS) - 0.1, f"{text} of the process that alerts", fontsize=8, ha="center")
+    for minutes, mark in ((story.RESTARTED, "|"), (story.KILLED, "x")):
+        axes.plot(sorted(minutes), [len(ROWS) - 0.35] * len(minutes), mark, color="#555555", ms=7, ls="")
     axes.set_yticks(range(len(ROWS)), [row.text for row in ROWS])
     axes.set_ylim(len(ROWS) - 0.05, -1.0)
     axes.set_xticks(range(0, 1_441, 120), [f"{minute // 60:02}:00" for minute in range(0, 1_441, 120)])
@@ -134,6 +133,10 @@ def _draw_legend(axes: Any) -> None:
     handles += [
         Line2D([], [], color=color, marker=">", ms=6, label=f"told to {NAMES[name]}")
         for name, color in CHANNELS.items()
+    ]
+    handles += [
+        Line2D([], [], color="#555555", marker=mark, ls="", label=f"the process that alerts {what}")
+        for mark, what in (("|", "is restarted"), ("x", "is killed"))
     ]
     handles.append(Line2D([], [], color="#555555", marker="o", mfc="white", ls="", label="told that it is over"))
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=4, frameon=False, fontsize=8)

@@ -6,7 +6,6 @@ Belongs here: the loop, and what arrived when. Does not: what happens (`story`),
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,8 +23,9 @@ from clickstream_platform.observe.alerts.routes_file import parse_routes
 from clickstream_platform.observe.alerts.store import SqlAlertStore
 from clickstream_platform.pipeline.freshness.watched import WatchOptions
 from clickstream_platform.pipeline.freshness.watching import FreshnessWatch
-from clickstream_platform.pipeline.platform_findings import Pages
-from clickstream_platform.pipeline.platform_metrics import PlatformProbes, Sources, Watch
+from clickstream_platform.pipeline.platform_metrics import MEMORY, PlatformProbes
+from clickstream_platform.pipeline.platform_sources import Sources, Watch
+from clickstream_platform.pipeline.platform_terms import Pages
 from clickstream_platform.pipeline.platform_watches import FreshnessLook, SlowRuns, UnusualLook
 from clickstream_platform.pipeline.unusual.thresholds import ThresholdBook
 from clickstream_platform.pipeline.unusual.watching import UnusualWatch
@@ -60,12 +60,15 @@ class Arrival:
     count: int = 1
 
 
+_UNKNOWN = Arrival(0, "pager", "?", "?", "?")
+"""What is resolved and was not open."""
+
+
 @dataclass
 class Day:
     """What came of it."""
 
     arrivals: list[Arrival] = field(default_factory=list)
-    seconds: float = 0.0
     findings: dict[str, list[int]] = field(default_factory=dict)
     """Minutes at which each finding was found, by key, told or not."""
 
@@ -101,7 +104,7 @@ class Services:
         for _, body in self.pager.requests:
             incident = body["dedup_key"]
             if body["event_action"] == "resolve":
-                opened = self.incidents.pop(incident)
+                opened = self.incidents.pop(incident, _UNKNOWN)
                 yield Arrival(minute, "pager", "RESOLVED", opened.where, opened.what)
             else:
                 title = body["payload"]["summary"].splitlines()[0]
@@ -132,57 +135,64 @@ def services() -> Iterator[Services]:
             pagerduty.PAGERDUTY_API_LOOKUP.update(usual)
 
 
-class _Engines:
-    """The process that alerts, which ends twice on the day: once as it should, once killed."""
+class _Process:
+    """The process that looks and tells, as the exporter puts it together; what outlives it is on disk."""
 
-    def __init__(self, folder: Path, receivers: Services) -> None:
-        self._url = f"sqlite:///{folder / 'alerts.db'}"
-        self._routes = parse_routes(ROUTES, "routes.yaml")
-        self._sender = AppriseSender(receivers.addresses().__getitem__)
-        self._started = 0
-        self.engine = self._start()
+    def __init__(self, number: int, folder: Path, surroundings: Surroundings, receivers: Services) -> None:
+        routes, clock = parse_routes(ROUTES, "routes.yaml"), surroundings.clock
+        sender, options = AppriseSender(receivers.addresses().__getitem__), EngineOptions(f"process-{number}")
+        store = SqlAlertStore(f"sqlite:///{folder / 'alerts.db'}")
+        self._engine = AlertEngine(store, sender, lambda: routes, options)
+        sources = Sources(
+            surroundings.read_registry,
+            surroundings,
+            batcher_behind=lambda _: 30.0,
+            watches=_watches(surroundings, clock),
+            runs=SlowRuns(ThresholdBook),
+            alerts=self._tell,
+        )
+        self._platform = PlatformProbes(sources, clock, pages=PAGES, memory=folder / "memory.json")
+        self._probes = self._platform.probes()
 
-    def _start(self) -> AlertEngine:
-        self._started += 1
-        options = EngineOptions(f"process-{self._started}")
-        return AlertEngine(SqlAlertStore(self._url), self._sender, lambda: self._routes, options)
+    def live(self, minute: int, *, is_last: bool) -> Iterable[Observation]:
+        """Ask what is due, tell people, and return what was found; in its last minute it doesn't get to remembering."""
+        for probe in self._probes:
+            is_due = minute * 60 % max(probe.interval_seconds, 60) == 0
+            if is_due and not (is_last and probe.name == MEMORY):
+                probe.ask()
+        return list(self._platform.state.observations.values())
 
-    def disturb(self, minute: int) -> None:
-        """End the process when the story says so, and start the next."""
-        if minute == story.RESTARTED:
-            self.engine.close()
-        if minute in (story.RESTARTED, story.KILLED):
-            self.engine = self._start()
+    def end(self) -> None:
+        """End as the exporter does when it is asked to."""
+        self._platform.remember()
+        self._engine.close()
 
-    def evaluate(self, observations: Sequence[Observation], now: datetime) -> None:
-        """Judge what was found."""
-        self.engine.evaluate(observations, now)
+    def _tell(self, observations: Sequence[Observation], now: datetime) -> None:
+        self._engine.evaluate(observations, now)
 
 
 def live(folder: Path, minutes: range = range(-10, 24 * 60 + 30)) -> Day:
-    """Live through the day with alerts kept below a folder; return who was told what when."""
-    day, start = Day(), time.perf_counter()
+    """Live through the day with everything that is kept below a folder; return who was told what when."""
+    day, started = Day(), 0
     with services() as receivers:
-        clock = FixedClock(story.at(minutes.start))
-        surroundings, engines = Surroundings(clock), _Engines(folder, receivers)
-        watches = _watches(surroundings, clock)
-        sources = Sources(surroundings.read_registry, surroundings, runs=SlowRuns(ThresholdBook))
-        probes = PlatformProbes(sources, clock, pages=PAGES)
+        surroundings = Surroundings(FixedClock(story.at(minutes.start)))
+        process: _Process | None = None
         for minute in minutes:
             receivers.chat.status = 503 if minute in story.CHAT_AWAY else 200
-            engines.disturb(minute)
-            probes.ask_registry()
-            probes.ask_dagster(surroundings)
-            probes.ask_webserver(surroundings)
-            probes.ask_batcher(lambda _: 30.0)
-            for name, watch in watches.items():
-                probes.ask_watch(name, watch)
-            day.note(minute, probes.state.observations.values())
-            probes.tell(engines.evaluate)
+            if process is not None and minute in story.RESTARTED:
+                process.end()
+                process = None
+            if process is None:
+                started += 1
+                process = _Process(started, folder, surroundings, receivers)
+            is_last = minute in story.KILLED
+            day.note(minute, process.live(minute, is_last=is_last))
+            if is_last:
+                process = None
             day.arrivals += receivers.read(minute)
-            clock.advance(timedelta(minutes=1))
-        engines.engine.close()
-    day.seconds = time.perf_counter() - start
+            surroundings.clock.advance(timedelta(minutes=1))
+        if process is not None:
+            process.end()
     return day
 
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.streams import Stream
@@ -38,7 +39,10 @@ RELOADING = range(6 * 60 + 30, 6 * 60 + 31)
 
 # What happens to alerting itself.
 CHAT_AWAY = range(10 * 60 + 55, 11 * 60 + 25)
-RESTARTED, KILLED = 10 * 60 + 30, 19 * 60 + 47
+RESTARTED = frozenset({10 * 60 + 1, 11 * 60 + 5, 11 * 60 + 12, 15 * 60 + 30, 16 * 60 + 11, 19 * 60 + 20})
+"""It is asked to end: with something found and not told, told, absent and not over, waiting for a channel."""
+KILLED = frozenset({8 * 60 + 58, 11 * 60 + 40, 17 * 60 + 17, 19 * 60 + 47, 20 * 60 + 22})
+"""It ends at once, with what it should have remembered of the last minute."""
 
 
 def at(minute: float) -> datetime:
@@ -51,11 +55,12 @@ def hour_at(number: int) -> Hour:
     return Hour.of(MIDNIGHT).plus(number)
 
 
-def streams_of(customer: str) -> list[Stream]:
+@cache
+def streams_of(customer: str) -> tuple[Stream, ...]:
     """Return a customer's streams: a few have many, most have two or three."""
     count = STREAMS_OF_LARGE.get(customer, 2 + int(customer[-1]) % 2)
     names = [*EVENTS, *(f"custom_{number:02}" for number in range(max(count - len(EVENTS), 0)))]
-    return [Stream(customer, name) for name in names[:count]]
+    return tuple(Stream(customer, name) for name in names[:count])
 
 
 def records(stream: Stream, hour: Hour) -> int:

@@ -11,6 +11,8 @@ import pytest
 from clickstream_platform_tests.scripted_day import story
 from clickstream_platform_tests.scripted_day.living import Day, live
 
+pytestmark = pytest.mark.e2e  # a minute of computing
+
 PAGER, CHAT, TEAM = "pager", "chat", "shop07-team"
 ALLOWED_MINUTES = 5
 """From the moment somebody could know to the message: a look or two, and two minutes of patience."""
@@ -68,7 +70,6 @@ def test_the_right_alerts_once_each_to_the_right_people_and_nothing_else(tmp_pat
     for (where, what), expected in EXPECTED.items():
         check_when_it_was_told(day, where, what, *expected)
     check_what_was_found_and_rightly_not_told(day)
-    assert day.seconds < 600, "a day passes in minutes"
 
 
 def check_who_was_told_what(day: Day) -> None:
@@ -93,7 +94,7 @@ def check_when_it_was_told(
         for minute, since, allowed in ((opened.minute, known, ALLOWED_MINUTES), (ended.minute, over, END_MINUTES)):
             # A channel that is away hears of it when it is back, after the longest back-off.
             is_away = channel == CHAT and since <= story.CHAT_AWAY.stop and since + allowed > story.CHAT_AWAY.start
-            latest = story.CHAT_AWAY.stop + 15 if is_away else since + allowed
+            latest = story.CHAT_AWAY.stop + 11 if is_away else since + allowed
             assert since <= minute <= latest, (where, what, channel)
 
 

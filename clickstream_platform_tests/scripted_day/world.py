@@ -30,7 +30,7 @@ from clickstream_platform.observe.exporter.figures import (
     WorkspaceFigures,
 )
 from clickstream_platform.pipeline.freshness.ports import LedgerAnswer, LedgerQuestion
-from clickstream_platform.pipeline.platform_metrics import RegistryFigures
+from clickstream_platform.pipeline.platform_sources import RegistryFigures
 from clickstream_platform.registry.entities import Customer, Destination, Event, EventState, Policy, Snapshot
 from clickstream_platform.registry.reader import RegistryReader
 from clickstream_platform_tests.scripted_day import story

@@ -33,6 +33,7 @@ from clickstream_platform_tests.warehouses.redshift_crashing import Pair, State
 
 # The driver leaves its socket to the collector when the other side is gone.
 pytestmark = [
+    pytest.mark.redshift,
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]

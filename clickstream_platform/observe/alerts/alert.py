@@ -53,6 +53,12 @@ class Alert:
     """How often it has fired: told apart in the ids of messages."""
     detail: Mapping[str, str | int | float] = field(default_factory=dict, hash=False)
     links: Mapping[str, str] = field(default_factory=dict, hash=False)
+    unlooked_since: datetime | None = None
+    """Since when nobody looks for its kind: the look was switched off, or its source is away."""
+    last: tuple[datetime, datetime] | None = None
+    """When it began and was over the last time that it fired."""
+    concerned: tuple[str, ...] = ()
+    """The customers that an alert of the platform is about, where it isn't about all of them."""
 
     @property
     def is_firing(self) -> bool:

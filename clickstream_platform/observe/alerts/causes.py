@@ -4,16 +4,17 @@ Belongs here: which kind follows from which, and what that holds back now. Does 
 
 A cause of the platform reaches all customers, one of a customer all its events, one of an event that event. The one way
 up: a run of a customer that failed for a stream that is told by itself. What is held back holds back nothing in turn,
-so whatever is wrong is told at least as one of its causes. Told alerts stay told: their end is told, too.
+and what waits for its own time to be told holds back for no longer than the grace, so whatever is wrong is told at
+least as one of its causes. Told alerts stay told: their end is told, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from clickstream_platform.observe.alerts.alert import Alert, AlertState
+from clickstream_platform.observe.alerts.alert import Alert
 
 _LATE = frozenset({"stream_late", "queue_slow", "load_slow", "run_slow"})
 _CANARY = frozenset({"canary_broken", "canary_slow"})
@@ -44,6 +45,14 @@ CONSEQUENCES: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 UPWARD = frozenset({"run_failed"})
 """Consequences that a cause at one event has for the customer as a whole."""
+OF_THE_UNSEEN = frozenset({"warehouse_away"})
+"""Causes of the platform that concern only the customers that could not be looked at: those of that warehouse."""
+PARTS = "parts"
+"""The fact of a finding that names what of Dagster is in trouble, separated by commas."""
+_PARTS_THAT_WORK: Mapping[str, frozenset[str]] = MappingProxyType(
+    {"daemon_unhealthy": frozenset({"SENSOR", "QUEUED_RUN_COORDINATOR"}), "sensor_stale": frozenset({"hours"})}
+)
+"""Without these nothing is loaded; a sensor that only publishes checks holds back nothing."""
 
 _Place = tuple[str | None, str | None]
 
@@ -52,18 +61,14 @@ class Causes:
     """What holds back what, at one moment."""
 
     def __init__(self, alerts: Iterable[Alert], now: datetime, grace_seconds: int) -> None:
-        """Find the causes: what is pending or firing, and what was over less than the grace ago."""
+        """Find the causes: what fires, and what was over, or seen for the first time, less than the grace ago."""
         soon_after = now - timedelta(seconds=grace_seconds)
         self._causes: dict[tuple[_Place, str], list[Alert]] = {}
         for alert in alerts:
-            if alert.state is AlertState.RESOLVED and (alert.changed_at <= soon_after or not alert.number):
-                continue
-            for consequence in CONSEQUENCES.get(alert.kind, frozenset()):
-                places = [(alert.customer, alert.event)]
-                if consequence in UPWARD and alert.event is not None:
-                    places.append((alert.customer, ""))
-                for place in places:
-                    self._causes.setdefault((place, consequence), []).append(alert)
+            if (alert.is_firing or alert.changed_at > soon_after) and _stops_work(alert):
+                for consequence in CONSEQUENCES.get(alert.kind, frozenset()):
+                    for place in _places(alert, consequence):
+                        self._causes.setdefault((place, consequence), []).append(alert)
 
     def of(self, alert: Alert) -> str | None:
         """Return the key of the cause that holds an alert back; None: it is told."""
@@ -73,3 +78,20 @@ class Causes:
                 if cause.key != alert.key and self.of(cause) is None:
                     return cause.key
         return None
+
+
+def _stops_work(alert: Alert) -> bool:
+    """Whether what is in trouble is needed for loads; where nobody said what it is, it may be."""
+    parts = str(alert.detail.get(PARTS, ""))
+    needed = _PARTS_THAT_WORK.get(alert.kind)
+    return not parts or needed is None or not needed.isdisjoint(parts.split(", "))
+
+
+def _places(cause: Alert, consequence: str) -> Iterator[_Place]:
+    """Yield where a cause reaches to."""
+    if cause.concerned:
+        yield from ((customer, None) for customer in cause.concerned)
+        return
+    yield cause.customer, cause.event
+    if consequence in UPWARD and cause.event is not None:
+        yield cause.customer, ""

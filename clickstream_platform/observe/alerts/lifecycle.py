@@ -4,7 +4,8 @@ Belongs here: from what was known and what is seen to what is known now. Does no
 anybody (`planning`).
 
 Two waits keep an alert from flapping: it fires when it held for `fire_after`, and is over when it was absent for
-`resolve_after`, which doubles with each return within the flap window.
+`resolve_after`, which doubles with each return within the flap window. Where nobody looks, an absence means nothing for
+`forget_after`; then the look was switched off, and nothing would ever end the alert.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from datetime import datetime, timedelta
 
 from clickstream_platform.model.findings import FINDING_KINDS, Finding
 from clickstream_platform.observe.alerts.alert import Alert, AlertState, storable
-from clickstream_platform.observe.alerts.observation import Observation, gather
+from clickstream_platform.observe.alerts.causes import OF_THE_UNSEEN
+from clickstream_platform.observe.alerts.observation import Observation, gather, unseen_with
 from clickstream_platform.observe.alerts.timing import Timing
 
 
@@ -34,16 +36,19 @@ def advance(known: Mapping[str, Alert], observations: Sequence[Observation], now
     changes = Changes()
     found = gather(observations)
     for key, finding in found.items():
-        _put(changes, known.get(key), _seen(known.get(key), finding, now, timing))
+        after = _seen(known.get(key), finding, now, timing)
+        if finding.kind in OF_THE_UNSEEN:
+            concerned = unseen_with(finding, observations).union(after.concerned)
+            after = replace(after, concerned=tuple(sorted(concerned)))
+        _put(changes, known.get(key), after)
     for key, alert in known.items():
-        if key in found or alert.state is AlertState.RESOLVED or not _is_covered(alert, observations):
+        if key in found or alert.state is AlertState.RESOLVED:
             continue
-        if alert.state is AlertState.FIRING:
-            _put(changes, alert, _absent(alert, now, timing))
-        elif alert.number:  # it fired before, and is as over as it was
-            _put(changes, alert, _over(alert, now))
-        else:
-            changes.dropped.append(key)
+        if not _is_looked_for(alert, observations):
+            _end(changes, alert, _unlooked(alert, now, timing))
+            continue
+        looked = replace(alert, unlooked_since=None)
+        _end(changes, alert, _absent(looked, now, timing) if _is_absent(alert, observations) else looked)
     return changes
 
 
@@ -56,11 +61,19 @@ def _put(changes: Changes, before: Alert | None, after: Alert) -> None:
     changes.resolved += after.state is AlertState.RESOLVED and was is AlertState.FIRING
 
 
+def _end(changes: Changes, before: Alert, after: Alert) -> None:
+    """Note what became of an alert that was not seen; one that never fired is forgotten."""
+    if after.state is AlertState.RESOLVED and not after.number:
+        changes.dropped.append(after.key)
+    else:
+        _put(changes, before, after)
+
+
 def _seen(alert: Alert | None, finding: Finding, now: datetime, timing: Timing) -> Alert:
     if alert is None:
         alert = _new(finding, now, timing)
     elif alert.state is AlertState.RESOLVED:
-        alert = replace(alert, state=AlertState.PENDING, changed_at=now, since=finding.since)
+        alert = replace(alert, state=AlertState.PENDING, changed_at=now, since=finding.since, concerned=())
     alert = replace(
         alert,
         severity=timing.severity(finding.kind),
@@ -69,6 +82,7 @@ def _seen(alert: Alert | None, finding: Finding, now: datetime, timing: Timing) 
         detail=dict(finding.detail),
         links=dict(finding.links),
         absent_since=None,
+        unlooked_since=None,
     )
     waited = (now - alert.changed_at).total_seconds()
     if alert.state is AlertState.PENDING and waited >= timing.fire_after(alert.kind):
@@ -98,18 +112,33 @@ def _opened(alert: Alert, now: datetime, timing: Timing) -> Alert:
 
 
 def _absent(alert: Alert, now: datetime, timing: Timing) -> Alert:
+    if alert.state is AlertState.PENDING:
+        return _over(alert, now)
     since = alert.absent_since or now
     if (now - since).total_seconds() >= timing.resolve_after(alert.kind, len(alert.openings)):
         return _over(alert, now)
     return replace(alert, absent_since=since)
 
 
+def _unlooked(alert: Alert, now: datetime, timing: Timing) -> Alert:
+    since = alert.unlooked_since or now
+    alert = replace(alert, unlooked_since=since)
+    return _over(alert, now) if (now - since).total_seconds() >= timing.forget_after_seconds else alert
+
+
 def _over(alert: Alert, now: datetime) -> Alert:
-    return replace(alert, state=AlertState.RESOLVED, changed_at=now, absent_since=None)
+    """Return an alert that is over: now, or, when it was no more than pending again, as long ago as it was."""
+    since, end = alert.since, now
+    if alert.state is AlertState.PENDING and alert.last is not None:
+        since, end = alert.last
+    return replace(alert, state=AlertState.RESOLVED, since=since, changed_at=end, absent_since=None, last=(since, end))
 
 
-def _is_covered(alert: Alert, observations: Sequence[Observation]) -> bool:
-    """Whether somebody looked for it; a kind that the platform no longer knows is over, for nobody looks any more."""
-    if alert.kind not in FINDING_KINDS:
-        return True
-    return any(each.covers(alert.kind, alert.customer) for each in observations)
+def _is_looked_for(alert: Alert, observations: Sequence[Observation]) -> bool:
+    """Whether anybody looks for its kind; one that the platform no longer knows need not be looked for."""
+    return alert.kind not in FINDING_KINDS or any(alert.kind in each.kinds for each in observations)
+
+
+def _is_absent(alert: Alert, observations: Sequence[Observation]) -> bool:
+    """Whether somebody who looked where it was did not see it."""
+    return alert.kind not in FINDING_KINDS or any(each.covers(alert.kind, alert.customer) for each in observations)

@@ -26,6 +26,7 @@ MAX_LINES = 10
 MAX_LINKED = 3
 """Alerts whose links are shown; those of the others are a command away."""
 MAX_FACTS = 100
+MAX_REMEDY_CHARACTERS = 1_500
 
 _LINK = re.compile(r"https?://[^\s<>\"']{1,500}")
 _ACTIVE = str.maketrans({"<": "‹", ">": "›", "@": "@\u200b", "`": "'", "*": "∗"})
@@ -45,7 +46,8 @@ def compose(bundle: Bundle, now: datetime, links: Links) -> Message:
     is_over = all(news.is_over for news in bundle)
     one = bundle[0] if len(bundle) == 1 else None
     title = _title(one, severity) if one else _digest_title(bundle, severity, is_over=is_over)
-    lines = _lines(one, now, links) if one else _digest_lines(bundle, now, links)
+    lines = _lines(one, now) if one else _digest_lines(bundle, now)
+    remedies = _remedies(bundle, links)
     facts = [fact for news in bundle for fact in _facts(news)][:MAX_FACTS]
     return Message(
         _message_id(bundle),
@@ -53,7 +55,7 @@ def compose(bundle: Bundle, now: datetime, links: Links) -> Message:
         severity,
         is_over,
         cut(harmless(title), MAX_TITLE_CHARACTERS),
-        cut("\n".join(lines), MAX_BODY_CHARACTERS),
+        cut("\n".join(lines), MAX_BODY_CHARACTERS - len(remedies)) + remedies,
         facts,
     )
 
@@ -97,7 +99,16 @@ def _digest_title(bundle: Bundle, severity: Severity, *, is_over: bool) -> str:
     return f"{'RESOLVED' if is_over else severity.upper()}: {', '.join(counts)} in {places} places"
 
 
-def _lines(news: News, now: datetime, links: Links) -> Iterator[str]:
+def _remedies(bundle: Bundle, links: Links) -> str:
+    """Return the lines with the runbooks of what goes on: the last ones, and never cut off."""
+    text = ""
+    for name in sorted({news.told[0].runbook for news in bundle if not news.is_over})[:MAX_LINES]:
+        line = f"\nWhat to do: {links.runbooks.rstrip('/')}/{name}"
+        text += line if len(text) + len(line) <= MAX_REMEDY_CHARACTERS else ""
+    return text
+
+
+def _lines(news: News, now: datetime) -> Iterator[str]:
     kind = FINDING_KINDS.get(news.told[0].kind)
     if kind is not None and not news.is_over:
         yield kind.meaning
@@ -110,11 +121,9 @@ def _lines(news: News, now: datetime, links: Links) -> Iterator[str]:
     yield from _more(len(news.over), "are over")
     if news.still_open:
         yield f"Told before and not over: {news.still_open}."
-    if not news.is_over:
-        yield f"What to do: {links.runbooks.rstrip('/')}/{news.told[0].runbook}"
 
 
-def _digest_lines(bundle: Bundle, now: datetime, links: Links) -> Iterator[str]:
+def _digest_lines(bundle: Bundle, now: datetime) -> Iterator[str]:
     yield "There are too many for a message each."
     for news in bundle[:MAX_LINES]:
         alert = news.told[0]
@@ -125,9 +134,6 @@ def _digest_lines(bundle: Bundle, now: datetime, links: Links) -> Iterator[str]:
         yield f"- {harmless(where)} ({', '.join(counts)}), such as {text}"
     if len(bundle) > MAX_LINES:
         yield f"And {len(bundle) - MAX_LINES} more groups: `clickstream alerts list` shows all."
-    runbooks = sorted({news.told[0].runbook for news in bundle if not news.is_over})
-    for runbook in runbooks[:MAX_LINES]:
-        yield f"What to do: {links.runbooks.rstrip('/')}/{runbook}"
 
 
 def _more(count: int, state: str) -> Iterator[str]:
@@ -141,6 +147,8 @@ def _firing(alert: Alert, now: datetime) -> str:
 
 
 def _over(alert: Alert) -> str:
+    if alert.unlooked_since is not None:
+        return f"{_named(alert)}taken as over: nobody has looked for it since {_moment(alert.unlooked_since)}"
     return f"{_named(alert)}over after {_span(alert.since, alert.changed_at)}"
 
 
@@ -173,10 +181,16 @@ def _facts(news: News) -> Iterator[dict[str, str | None]]:
 
 def _message_id(bundle: Bundle) -> str:
     """Return an id that follows from what is told, so that a message that is sent twice can be known."""
-    new = (f"{each.key}#{each.number} fires" for news in bundle for each in news.new + news.again)
-    over = (f"{each.key}#{each.number} is over" for news in bundle for each in news.over)
+    new = (f"{_time_of(each)} fires" for news in bundle for each in news.new + news.again)
+    over = (f"{_time_of(each)} is over" for news in bundle for each in news.over)
     times = (f"{key} told at {at.isoformat()}" for news in bundle for key, at in news.told_at.items())
     return _digest(sorted([*new, *over, *times]))
+
+
+def _time_of(alert: Alert) -> str:
+    """Return what tells one firing of an alert from another, even when the database began anew in between."""
+    opened = alert.openings[-1] if alert.openings else alert.changed_at
+    return f"{alert.key}#{alert.number}@{round(opened.timestamp() * 1_000)}"
 
 
 def _digest(texts: Iterable[str]) -> str:

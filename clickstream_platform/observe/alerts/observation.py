@@ -26,6 +26,15 @@ class Observation:
         return kind in self.kinds and customer not in self.unseen_customers
 
 
+def unseen_with(finding: Finding, observations: Iterable[Observation]) -> set[str]:
+    """Return the customers that whoever found this could not look at."""
+    found: set[str] = set()
+    for observation in observations:
+        if observation.unseen_customers and any(each.key == finding.key for each in observation.findings):
+            found |= observation.unseen_customers
+    return found
+
+
 def gather(observations: Iterable[Observation]) -> dict[str, Finding]:
     """Return all findings by key; of two of one key the older stays, so that its beginning is kept."""
     found: dict[str, Finding] = {}

@@ -18,6 +18,10 @@ class NotificationError(RetryableError):
     """A message was not taken; it is sent again. Its text holds nothing of the channel's address."""
 
 
+class MessageRefusedError(NotificationError):
+    """The service answered, and did not take this message; others it may take."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What a person reads, and what a program needs of it."""

@@ -80,7 +80,7 @@ def _compose(text: str, faults: Faults) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         faults.add_mark(error.problem_mark, f"it is no YAML ({error.problem})")
         return None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         faults.add(None, f"it is no YAML ({type(error).__name__})")
         return None
     if root is None:

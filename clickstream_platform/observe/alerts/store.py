@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
+from clickstream_platform.databases import open_database
 from clickstream_platform.errors import ConfigurationError, RetryableError
 from clickstream_platform.observe.alerts import tables
 from clickstream_platform.observe.alerts.alert import AlertState
@@ -28,6 +29,8 @@ from clickstream_platform.observe.alerts.tables import milliseconds
 LEASE_SECONDS = 150
 """An engine that is silent for so long is replaced by another one; longer than an evaluation takes with its sending."""
 _LEASE = "engine"
+_TOO_FAR = timedelta(days=1)
+"""A lease until later than this is of a machine whose clock was wrong."""
 
 
 class AlertStoreUnavailableError(RetryableError):
@@ -44,7 +47,8 @@ class SqlAlertStore:
     def __init__(self, url: str) -> None:
         """Connect to a SQLAlchemy URL and create the tables where there are none."""
         try:
-            self._engine = tables.open_database(url)
+            # What a power cut takes away is told again, not lost.
+            self._engine = open_database(url, outlives_power_cut=False, makes_folder=True)
         except (ArgumentError, ModuleNotFoundError, ValueError) as error:
             raise ConfigurationError(  # the URL may hold a password: nothing of it is shown
                 "opening the database of alerts",
@@ -68,7 +72,8 @@ class SqlAlertStore:
         """Become or stay the only writer; False while another one is."""
         until = milliseconds(now + timedelta(seconds=LEASE_SECONDS))
         row = tables.lease
-        is_free = sa.or_(row.c.owner == owner, row.c.until_ms < milliseconds(now))
+        is_over = sa.or_(row.c.until_ms < milliseconds(now), row.c.until_ms > milliseconds(now + _TOO_FAR))
+        is_free = sa.or_(row.c.owner == owner, is_over)
         update = sa.update(row).where(row.c.name == _LEASE, is_free).values(owner=owner, until_ms=until)
         with self._errors():
             with self._engine.begin() as connection:
@@ -92,30 +97,50 @@ class SqlAlertStore:
 
     def load(self, now: datetime, rate_window_seconds: int) -> Memory:
         """Return all that is remembered; of messages only those within the window of rate limits."""
-        since = milliseconds(now - timedelta(seconds=rate_window_seconds))
-        memory = Memory()
+        recent = tables.sent.c.at_ms >= milliseconds(now - timedelta(seconds=rate_window_seconds))
+        active = tables.silences.c.until_ms > milliseconds(now)
+        queries = {
+            "alerts": sa.select(tables.alerts),
+            "told": sa.select(tables.told),
+            "sent": sa.select(tables.sent).where(recent),
+            "groups": sa.select(tables.groups),
+            "channels": sa.select(tables.channels),
+            "silences": sa.select(tables.silences).where(active).order_by("id"),
+        }
+        # All is read before any of it is made sense of: PostgreSQL ends a transaction that thinks for long.
         with self._errors(), self._engine.begin() as connection:
-            memory.alerts = {row["key"]: tables.alert_of(row) for row in _rows(connection, sa.select(tables.alerts))}
-            for row in _rows(connection, sa.select(tables.told)):
-                memory.told[row["channel"], row["key"]] = tables.told_of(row)
-            for row in _rows(connection, sa.select(tables.sent).where(tables.sent.c.at_ms >= since)):
-                memory.sent.setdefault(row["channel"], []).append(tables.moment(row["at_ms"]))
-            for row in _rows(connection, sa.select(tables.groups)):
-                memory.last_sent[row["channel"], row["group"]] = tables.moment(row["at_ms"])
-            troubles = _rows(connection, sa.select(tables.channels))
-            memory.troubles = {row["channel"]: tables.trouble_of(row) for row in troubles}
-            active = sa.select(tables.silences).where(tables.silences.c.until_ms > milliseconds(now))
-            memory.silences = [tables.silence_of(row) for row in _rows(connection, active.order_by("id"))]
+            rows = {name: _rows(connection, query).all() for name, query in queries.items()}
+        memory = Memory(
+            alerts={row["key"]: tables.alert_of(row) for row in rows["alerts"]},
+            told={(row["channel"], row["key"]): tables.told_of(row) for row in rows["told"]},
+            last_sent={(row["channel"], row["group"]): tables.moment(row["at_ms"]) for row in rows["groups"]},
+            troubles={row["channel"]: tables.trouble_of(row) for row in rows["channels"]},
+            silences=[tables.silence_of(row) for row in rows["silences"]],
+        )
+        for row in rows["sent"]:
+            memory.sent.setdefault(row["channel"], []).append(tables.moment(row["at_ms"]))
         return memory
 
     # Writing, by the owner of the lease only
+
+    def mend_times(self, owner: str, now: datetime) -> None:
+        """Date what a clock that was wrong dated into the future as of now, so that nothing waits for that future."""
+        now_ms = milliseconds(now)
+        with self._owned(owner) as connection:
+            for column in tables.PAST_COLUMNS:
+                update = sa.update(column.table).where(column > now_ms)
+                connection.execute(update.values({column.name: now_ms}))
+            channels = tables.channels
+            too_late = channels.c.next_try_ms > milliseconds(now + _TOO_FAR)
+            connection.execute(sa.update(channels).where(too_late).values(next_try_ms=now_ms))
 
     def save(self, owner: str, changes: Changes) -> None:
         """Write what became of the alerts."""
         if not (changes.saved or changes.dropped):
             return
+        rows = [tables.alert_row(each) for each in changes.saved.values()]
         with self._owned(owner) as connection:
-            tables.upsert(connection, tables.alerts, [tables.alert_row(each) for each in changes.saved.values()])
+            tables.upsert(connection, tables.alerts, rows)
             _delete_alerts(connection, changes.dropped)
 
     def record_sent(self, owner: str, channel: str, bundle: Bundle, message: Message, now: datetime) -> None:

@@ -1,17 +1,15 @@
 """The tables of alerting: PostgreSQL for a fleet, SQLite on one machine.
 
-Belongs here: tables, rows from and to nouns, opening a database. Does not: what is written when (`store`).
+Belongs here: tables, rows from and to nouns. Does not: what is written when (`store`), opening (`databases`).
 """
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
 from clickstream_platform.model.findings import Severity
@@ -19,7 +17,6 @@ from clickstream_platform.observe.alerts.alert import Alert, AlertState
 from clickstream_platform.observe.alerts.memory import ChannelTrouble, Told
 from clickstream_platform.observe.alerts.silences import Silence
 
-BUSY_TIMEOUT_SECONDS = 30.0
 ROWS_AT_ONCE = 500
 metadata = sa.MetaData()
 alerts = sa.Table(
@@ -40,6 +37,9 @@ alerts = sa.Table(
     sa.Column("number", sa.BigInteger, nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
     sa.Column("links", sa.Text, nullable=False),
+    sa.Column("unlooked_since_ms", sa.BigInteger),
+    sa.Column("last", sa.Text, nullable=False),
+    sa.Column("concerned", sa.Text, nullable=False),
 )
 told = sa.Table(
     "alerts_told",
@@ -91,6 +91,15 @@ lease = sa.Table(
     sa.Column("owner", sa.String(255), nullable=False),
     sa.Column("until_ms", sa.BigInteger, nullable=False),
 )
+PAST_COLUMNS = (
+    alerts.c.changed_ms,
+    alerts.c.absent_since_ms,
+    alerts.c.unlooked_since_ms,
+    told.c.at_ms,
+    sent.c.at_ms,
+    groups.c.at_ms,
+)
+"""All moments that can't be in the future."""
 
 
 def milliseconds(moment: datetime) -> int:
@@ -116,16 +125,20 @@ def alert_row(alert: Alert) -> dict[str, Any]:
         "since_ms": milliseconds(alert.since),
         "state": alert.state.value,
         "changed_ms": milliseconds(alert.changed_at),
-        "absent_since_ms": None if alert.absent_since is None else milliseconds(alert.absent_since),
+        "absent_since_ms": _ms_or_none(alert.absent_since),
         "openings": json.dumps([milliseconds(each) for each in alert.openings]),
         "number": alert.number,
         "detail": json.dumps(dict(alert.detail)),
         "links": json.dumps(dict(alert.links)),
+        "unlooked_since_ms": _ms_or_none(alert.unlooked_since),
+        "last": json.dumps([milliseconds(each) for each in alert.last or ()]),
+        "concerned": json.dumps(alert.concerned),
     }
 
 
 def alert_of(row: sa.RowMapping) -> Alert:
     """Return the alert of a row."""
+    last = [moment(each) for each in json.loads(row["last"])]
     return Alert(
         row["key"],
         row["kind"],
@@ -137,12 +150,23 @@ def alert_of(row: sa.RowMapping) -> Alert:
         moment(row["since_ms"]),
         AlertState(row["state"]),
         moment(row["changed_ms"]),
-        None if row["absent_since_ms"] is None else moment(row["absent_since_ms"]),
+        _moment_or_none(row["absent_since_ms"]),
         tuple(moment(each) for each in json.loads(row["openings"])),
         row["number"],
         json.loads(row["detail"]),
         json.loads(row["links"]),
+        _moment_or_none(row["unlooked_since_ms"]),
+        (last[0], last[1]) if last else None,
+        tuple(json.loads(row["concerned"])),
     )
+
+
+def _ms_or_none(at: datetime | None) -> int | None:
+    return None if at is None else milliseconds(at)
+
+
+def _moment_or_none(ms: int | None) -> datetime | None:
+    return None if ms is None else moment(ms)
 
 
 def told_of(row: sa.RowMapping) -> Told:
@@ -170,28 +194,3 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]
     insert = dialect.insert(table)
     values = {name: insert.excluded[name] for name in rows[0] if name not in keys}
     connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=values), rows)
-
-
-def open_database(url: str) -> sa.Engine:
-    """Return the connections to a SQLAlchemy URL; make the folder of a SQLite file."""
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_pre_ping=True)
-    if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False})
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's connection has no type
-    connection.isolation_level = None  # the driver's own BEGIN comes late; `_begin_sqlite` begins instead
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")  # what a power cut takes away is told again, not lost
-    cursor.close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -39,7 +39,10 @@ class Timing:
     group_interval_seconds: int = 300
     """Between two messages of a group, unless all of it is over."""
     cause_grace_seconds: int = 900
-    """Consequences of a cause are held back so long after the cause was last seen: catching up takes time."""
+    """Consequences are held back so long after their cause is over, for catching up takes time; and no longer by a
+    cause that is seen and not told yet."""
+    forget_after_seconds: int = 86_400
+    """An alert whose kind nobody looks for any more is over after so long."""
     digest_at: int = 5
     """More messages than this at once for one channel become one that lists them all."""
     keep_days: int = 30

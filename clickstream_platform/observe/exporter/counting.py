@@ -76,7 +76,7 @@ class RunCounting:
                     self.tallies.add(name, 0.0, label, *(() if value is None else (value,)))
         self.checks = {key: state for key, state in self.checks.items() if key[0] in set(alive)}
 
-    def count(self, runs: Iterable[EndedRun]) -> list[EndedRun]:
+    def count(self, runs: Iterable[EndedRun], now: datetime) -> list[EndedRun]:
         """Count those of the runs that were not counted before; return them."""
         new = []
         floor = self._counted_until - SETTLING
@@ -84,7 +84,8 @@ class RunCounting:
             if run.run_id in self._counted or run.ended_at <= floor:
                 continue
             self._counted[run.run_id] = run.ended_at
-            self._counted_until = max(self._counted_until, run.ended_at)
+            # No further than now: a worker whose clock is ahead must not make older of what the others end.
+            self._counted_until = max(self._counted_until, min(run.ended_at, now))
             self._count(run)
             new.append(run)
         floor = self._counted_until - SETTLING

@@ -5,8 +5,8 @@ Belongs here: remembering, and what makes a failure past. Does not: finding ende
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -52,13 +52,21 @@ class Failures:
         fresh = [(key, each) for key, each in self._open.items() if each.failed_at > now - KEPT]
         self._open = dict(fresh[-MAX_KEPT:])
 
+    def keep_only(self, customers: Collection[str]) -> None:
+        """Forget the failures of customers that are no more; those of the platform stay."""
+        alive = {None, *customers}
+        self._open = {key: each for key, each in self._open.items() if each.customer in alive}
+
     def _mend(self, run: EndedRun) -> None:
         done = {batch.hour for batch in run.batches}
-        self._open = {
-            key: each
-            for key, each in self._open.items()
-            if each.customer != run.customer or each.failed_at > run.ended_at or not set(each.hours) <= done
-        }
+        left: dict[str, Failure] = {}
+        for key, each in self._open.items():
+            if each.customer != run.customer or each.failed_at > run.ended_at:
+                left[key] = each
+            elif hours := tuple(hour for hour in each.hours if hour not in done):
+                streams = tuple(stream for stream in each.streams if stream.hour not in done)
+                left[key] = replace(each, hours=hours, streams=streams)
+        self._open = left
 
     def to_document(self) -> list[dict[str, Any]]:
         """Return the written form."""

@@ -29,6 +29,7 @@ class OpenRun:
     max_seconds: float | None
     """The run's own limit; None without one."""
     hour: str = ""
+    is_backfill: bool = False
 
     def waited_seconds(self, now: datetime) -> float:
         """Return how long a run that has not started waits."""

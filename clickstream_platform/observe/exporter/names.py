@@ -41,7 +41,9 @@ RUN_DURATION = MetricName(f"{_P}_run_duration_seconds", "From a run's start to i
 QUEUE_DURATION = MetricName(f"{_P}_queue_duration_seconds", "From the request of a run to its start.")
 LOAD_DURATION = MetricName(f"{_P}_load_duration_seconds", "Time of one customer-hour in the warehouse.")
 HOUR_DELAY = MetricName(
-    f"{_P}_hour_delay_seconds", "From the end of an hour to its rows being in the tables, back-fills left out."
+    f"{_P}_hour_delay_seconds",
+    "From the end of an hour to its rows being in the tables; an hour that late objects load again counts again, "
+    "with its whole delay; back-fills are left out.",
 )
 
 # Dagster as it is now.
@@ -49,7 +51,9 @@ DAGSTER_RUNS = MetricName(f"{_D}_runs", "Runs that have not ended, by state.", (
 QUEUED_RUNS = MetricName(
     f"{_D}_queued_runs", "Runs that wait in the queue; customers without any are left out.", ("customer",)
 )
-QUEUE_AGE = MetricName(f"{_D}_queue_age_seconds", "How long the run that waits longest has waited; 0 without any.")
+QUEUE_AGE = MetricName(
+    f"{_D}_queue_age_seconds", "How long the run that waits longest has waited, back-fills left out; 0 without any."
+)
 RUN_AGE = MetricName(f"{_D}_run_age_seconds", "How long the run that works longest has worked; 0 without any.")
 OVERDUE_RUNS = MetricName(f"{_D}_overdue_runs", "Runs that work longer than their own limit allows.")
 BACKFILLS = MetricName(f"{_D}_backfills", "Back-fills that have not ended.")

@@ -70,15 +70,18 @@ class Probes(Collector):
             thread.start()
 
     def stop(self, wait_seconds: float = 5.0) -> None:
-        """Ask no more; wait a little for what is being asked."""
+        """Ask no more; wait a little, for all together, for what is being asked."""
         self._stop.set()
+        deadline = time.monotonic() + wait_seconds
         for thread in self._threads:
-            thread.join(wait_seconds)
+            thread.join(max(deadline - time.monotonic(), 0.0))
 
     def find_stuck(self) -> str:
         """Say which probe hangs; empty when none does. For `/healthz`."""
         now = time.monotonic()
-        stuck = [p.name for p in self._probes if p.began_at is not None and now - p.began_at > self._stuck_seconds]
+        # Read once each: the probe's own thread may end it at any moment.
+        asked = [(probe.name, probe.began_at) for probe in self._probes]
+        stuck = [name for name, began in asked if began is not None and now - began > self._stuck_seconds]
         return f"probes that do not return: {', '.join(stuck)}" if stuck else ""
 
     def find_unready(self) -> str:

@@ -41,23 +41,28 @@ class PlatformCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every family, those nothing is known of yet without samples."""
         with self._state.lock:
-            yield from list(self._families())
+            families = list(self._families())
+        yield from families  # written out without the lock, which takes longer than putting them together
 
     def _families(self) -> Iterator[Metric]:
         state, now = self._state, self._now()
         yield from _tallies(state)
         yield from _instance(state.instance, now, state)
         yield from _workspace(state.workspace)
-        checks = state.counting.checks.values()
-        yield _gauge(
-            names.FAILED_CHECKS,
-            (((state.labels.label(each.customer), each.check), float(each.has_failed)) for each in checks),
-        )
+        yield _checks(state)
         yield from _streams(state, self._max_stream_series)
         yield from _ledgers(state.ledgers, state)
         yield from _findings(state)
         yield from _canary(state.canary, now)
         yield _gauge(names.MERGED_CUSTOMERS, [((), state.labels.merged)])
+
+
+def _checks(state: PlatformState) -> Metric:
+    failed: dict[tuple[str, str], bool] = {}
+    for each in state.counting.checks.values():
+        labels = state.labels.label(each.customer), each.check
+        failed[labels] = failed.get(labels, False) or each.has_failed
+    return _gauge(names.FAILED_CHECKS, ((labels, float(value)) for labels, value in sorted(failed.items())))
 
 
 def _tallies(state: PlatformState) -> Iterator[Metric]:
@@ -80,9 +85,12 @@ def _instance(figures: InstanceFigures | None, now: datetime, state: PlatformSta
     yield _gauge(names.DAGSTER_RUNS, (((each,), count) for each, count in counts.items()))
     yield _gauge(names.QUEUED_RUNS, (((each,), count) for each, count in sorted(queued.items())))
     known = [()] if figures else []
-    yield _gauge(names.QUEUE_AGE, ((each, max((r.waited_seconds(now) for r in runs), default=0.0)) for each in known))
-    yield _gauge(names.RUN_AGE, ((each, max((r.worked_seconds(now) for r in runs), default=0.0)) for each in known))
-    yield _gauge(names.OVERDUE_RUNS, ((each, sum(run.is_overdue(now) for run in runs)) for each in known))
+    seen_at = figures.at if figures else now  # since then a run may have ended: nobody knows
+    waited = max((run.waited_seconds(seen_at) for run in runs if not run.is_backfill), default=0.0)
+    worked = max((run.worked_seconds(seen_at) for run in runs), default=0.0)
+    yield _gauge(names.QUEUE_AGE, ((each, waited) for each in known))
+    yield _gauge(names.RUN_AGE, ((each, worked) for each in known))
+    yield _gauge(names.OVERDUE_RUNS, ((each, sum(run.is_overdue(seen_at) for run in runs)) for each in known))
     yield _gauge(names.BACKFILLS, ((each, figures.backfills if figures else 0) for each in known))
     daemons = figures.daemons if figures else ()
     yield _gauge(names.DAEMON_AGE, (((each.name,), _age(each.heartbeat_at, now)) for each in daemons))

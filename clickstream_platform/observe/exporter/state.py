@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from clickstream_platform.model.stream_status import StreamState
 from clickstream_platform.model.streams import Stream
@@ -41,5 +42,15 @@ class PlatformState:
     ledgers: LedgerFigures | None = None
     canary: CanaryFigures | None = None
     observations: dict[str, Observation] = field(default_factory=dict)
-    """What was found, by the probe that looked."""
+    """What was found last, by the probe that looked, however long ago."""
+    found_at: dict[str, datetime] = field(default_factory=dict)
+    """When that was."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def keep(self, name: str, observation: Observation, at: datetime) -> None:
+        """Keep what a probe found."""
+        self.observations[name], self.found_at[name] = observation, at
+
+    def found_since(self, moment: datetime) -> list[Observation]:
+        """Return what was found then or later."""
+        return [found for name, found in self.observations.items() if self.found_at[name] >= moment]

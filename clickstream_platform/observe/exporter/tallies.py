@@ -7,6 +7,7 @@ by Prometheus (`rendering`).
 from __future__ import annotations
 
 import json
+import logging
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from clickstream_platform.observe.metrics import MetricName
 
 MAX_CUSTOMERS = 2_000
 _VERSION = 1
+_logger = logging.getLogger(__name__)
 
 Labels = tuple[str, ...]
 
@@ -138,10 +140,13 @@ def save_document(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def load_document(path: Path) -> dict[str, Any] | None:
-    """Return what was saved; None when there is nothing usable: counting then starts anew, as after any restart."""
+    """Return what was saved; None when there is nothing usable."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        _logger.warning("what the exporter counted can't be read from %s: %s; counting starts anew", path, error)
         return None
     return document if isinstance(document, dict) and document.get("version") == _VERSION else None
 

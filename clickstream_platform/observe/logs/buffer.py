@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import IO
 
@@ -126,12 +127,12 @@ class LogFolder:
     def _finish(self, file: Path) -> None:
         """Remove a file of which everything is sent; the one that grows, if it has grown."""
         with self._mutex, suppress(OSError):
-            if file.stat().st_size > self._sent.get(file, 0):
+            if file.exists() and file.stat().st_size > self._sent.get(file, 0):
                 return
             if self._writing is not None and file.name == Path(self._writing.name).name:
                 self._close_file()
-            file.unlink()
             self._sent.pop(file, None)
+            file.unlink(missing_ok=True)
 
     def _close_file(self) -> None:
         if self._writing is not None:
@@ -152,7 +153,7 @@ def keep_within(root: Path, max_bytes: int) -> int:
 
     A file that another process still writes to may be among them; that process sees it and begins a new one.
     """
-    files = sorted((file for folder in _folders(root) for file in _files(folder)), key=_age)
+    files = [file for _, file in sorted(_aged(root), key=itemgetter(0))]
     total, lost = size_of(root), 0
     for file in files[:-1]:
         if total <= max_bytes:
@@ -162,6 +163,15 @@ def keep_within(root: Path, max_bytes: int) -> int:
             file.unlink()
             total, lost = total - size, lost + lines
     return lost
+
+
+def _aged(root: Path) -> Iterator[tuple[float, Path]]:
+    """Yield files with their ages; of one folder none is older than the one before, whatever a clock did meanwhile."""
+    for folder in _folders(root):
+        age = 0.0
+        for file in _files(folder):
+            age = max(age, _age(file))
+            yield age, file
 
 
 def size_of(root: Path) -> int:
@@ -237,8 +247,8 @@ def _read(file: Path, start: int, max_lines: int, max_bytes: int) -> Batch | Non
                     break
                 if lines and offset + len(line) - start > max_bytes:
                     break
-                # A process that was killed may leave a line of nothing; the index would refuse it.
-                if len(line) > 1:
+                # A process that was killed leaves a line of nothing, a machine one of zeros; the index would refuse it.
+                if len(line) > 1 and b"\0" not in line:
                     lines.append(LogLine(f"{file.parent.name}-{file.stem}-{offset}", line[:-1]))
                 offset += len(line)
     except OSError:

@@ -27,6 +27,8 @@ MAX_LINE_BYTES = 65_536
 _CUSTOMER_TAG, _EVENT_TAG, _HOUR_TAG = "clickstream/customer", "clickstream/event", "clickstream/hour"
 _DAGSTER = {"run_id": RUN, "step_key": "clickstream.step", "job_name": "clickstream.job"}
 _TAGS = {_CUSTOMER_TAG: CUSTOMER, _EVENT_TAG: EVENT, _HOUR_TAG: HOUR}
+# These log names and counts; others, such as asyncio, the texts of errors as well.
+_OURS = ("clickstream_platform", "dagster")
 _EXTRAS = {"request_id": "clickstream.request_id"}
 
 
@@ -71,7 +73,8 @@ def line_of(record: logging.LogRecord, common: Mapping[str, str | int]) -> dict[
         line[TRACE] = trace_id_of(str(line[CUSTOMER]), str(line[HOUR]))
     line |= {name: redact(str(value)) for key, name in _EXTRAS.items() if (value := record.__dict__.get(key))}
     names = {str(value) for name, value in line.items() if name.startswith("clickstream.")}
-    line["message"] = redact(_message_of(record), names)
+    mask = redact if record.name.startswith(_OURS) else mask_values
+    line["message"] = mask(_message_of(record), names)
     if record.exc_info and record.exc_info[1] is not None:
         line |= _of_error(record.exc_info[1])
     return {name: value for name, value in line.items() if value != ""}

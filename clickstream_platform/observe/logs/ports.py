@@ -16,10 +16,11 @@ from clickstream_platform.errors import RetryableError
 class IndexAwayError(RetryableError):
     """The index did not answer, or takes nothing at the moment; the lines wait in the buffer.
 
-    `is_too_large`: it would take fewer lines at once.
+    `is_too_large`: it would take fewer lines at once. `is_login_refused`: it may take another login.
     """
 
     is_too_large = False
+    is_login_refused = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,12 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class PutAnswer:
-    """What became of the lines: positions of those to be sent again, and how many were refused for good, and why."""
+    """What became of the lines: positions of those to be sent again, and how many were refused for good; each why."""
 
     again: tuple[int, ...] = ()
     refused: int = 0
     reason: str = ""
+    why_again: str = ""
 
 
 @dataclass(frozen=True, slots=True)

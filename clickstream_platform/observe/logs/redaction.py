@@ -4,25 +4,22 @@ r"""What never gets into a line: secrets by their form or because they are known
                 keys, the platform's write keys and tokens, hashes; every text that `remember_secret` was given
     persons     e-mail addresses, telephone and card numbers, public IP addresses
     values      texts in quotes, JSON objects, what follows DETAIL: or value: databases and parsers quote what they
-                refuse. Names stay: after a word such as column or table, SQL's first words, the context's own
+                refuse. Names stay: after a word such as column or table, the context's own; SQL without values
 
-Belongs here: finding and masking. Does not: what a line is made of (`ecs`). It masks rather too much: who needs the
-value looks into the quarantine, which has rights of its own.
+Belongs here: finding and masking. Does not: which secrets are known (`known_secrets`), what a line is made of (`ecs`).
+It masks rather too much: who needs the value looks into the quarantine, which has rights of its own.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection
 
 from clickstream_platform.model.data_names import looks_like_data
+from clickstream_platform.observe.logs.known_secrets import MASK, MAX_SECRET, mask_known
 
-MASK = "<masked>"
-MAX_TEXT = 8_192  # characters of one text; a longer one is cut before it is searched
-_MIN_SECRET = 6  # characters: a shorter "secret" would be found in every second word
-_MAX_KNOWN = 500
-_NO_SECRETS = frozenset({"user", "username", "host", "port", "database", "dbname", "engine", "region", "cluster"})
+MAX_TEXT = 8_192  # characters of one text; a longer one is cut
+_MARGIN = 512  # characters that are searched beyond, and cut then: none of them is half of a value that was masked
 
 _BEFORE_SECRETS = (  # the words before one
     r"pass(?:word|wd|phrase)?|pwd|secret(?:[ _-]?(?:access)?[ _-]?key)?|token|api[ _-]?key|"
@@ -60,7 +57,7 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
 _PRIVATE_ADDRESS = r"(?:0\.0\.0\.0|127\.|10\.|192\.168\.|169\.254\.|172\.(?:1[6-9]|2\d|3[01])\.)"
 _PERSONS = (
     # Possessive, and at the beginning of a word only: else a long word without @ would be searched from each letter.
-    re.compile(r"(?<![\w.!#$&*+/?^`{|}~-])[\w.!#$&*+/?^`{|}~-]++(?:@|%40)[\w-]++(?:\.[\w-]++)+"),
+    re.compile(r"(?<![\w.!#$&*+/?^`{|}~-])[\w.!#$&*+/?^`{|}~-]++(?:@|%40)[\w-]++(?:(?:\.|%2[eE])[\w-]++)+"),
     re.compile(
         rf"(?<![\w.])(?!{_PRIVATE_ADDRESS})(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){{3}}(?![\w.]*\w)"
     ),
@@ -81,7 +78,7 @@ _NAMING = (
 # An apostrophe is inside a word; a quotation begins after no letter and ends before none. One that was cut off goes on
 # to the end. Every opening quote finds an end, so the search stays linear whatever the text is.
 _QUOTED = re.compile(
-    rf"(?P<naming>\b{_NAMING}:? )?(?<![\w\\])[bru]?"
+    rf"(?P<naming>\b{_NAMING}:? |(?P<running>\brunning ))?(?<![\w\\])[bru]?"
     r"(?:'(?P<single>(?:\\.|[^\\])*?)(?:'(?!\w)|\Z)|\"(?P<double>(?:\\.|[^\\])*?)(?:\"(?!\w)|\Z)|“(?P<curly>[^”]*)(?:”|\Z))",
     re.DOTALL,
 )
@@ -108,66 +105,45 @@ _JSON = re.compile(r"\{\s*[\"'][^\n]*\}|\[\s*[\"'{][^\n]*\]")
 # An account's number in an ARN stands between colons.
 _LONG_NUMBER = re.compile(r"(?<!::)(?<![\d-])\d{6,}")
 
-_known: dict[str, None] = {}
-_known_pattern: re.Pattern[str] | None = None
-
-
-def remember_secret(secret: str) -> None:
-    """Mask this text wherever it appears from now on; those that are too short to be secrets are not."""
-    global _known_pattern  # noqa: PLW0603 - one table for the process, like the loggers it is for
-    if len(secret) < _MIN_SECRET or secret in _known or len(_known) >= _MAX_KNOWN:
-        return
-    _known[secret] = None
-    longest_first = sorted(_known, key=len, reverse=True)
-    _known_pattern = re.compile("|".join(map(re.escape, longest_first)))
-
-
-def remember_secret_document(secret: str) -> None:
-    """Mask a secret as it is kept: as a whole and, when it is a JSON object, each of its texts but user names."""
-    remember_secret(secret)
-    try:
-        document = json.loads(secret)
-    except ValueError:
-        return
-    if isinstance(document, dict):
-        for name, value in document.items():
-            if isinstance(value, str) and name.lower() not in _NO_SECRETS:
-                remember_secret(value)
-
 
 def redact(text: str, names: Collection[str] = ()) -> str:
     """Return a text without secrets, personal data and quoted values; `names` may stay in quotes."""
-    text = text[:MAX_TEXT]
-    text = redact_secrets(text)
+    is_cut = len(text) > MAX_TEXT
+    text = _without_secret_forms(mask_known(text[: MAX_TEXT + MAX_SECRET])[: MAX_TEXT + _MARGIN])
     for person in _PERSONS:
         text = person.sub(MASK, text)
     text = _CARD.sub(lambda found: MASK if _is_card(found[0]) else found[0], text)
     text = _JSON.sub(f"{{{MASK}}}", text)
     for pattern in _VALUES:
         text = pattern.sub(rf"\g<1>{MASK}", text)
-    return _QUOTED.sub(lambda found: _quotation(found, names), text)
+    text = _QUOTED.sub(lambda found: _quotation(found, names), text)
+    return text[:-_MARGIN] if is_cut else text
 
 
 def redact_secrets(text: str) -> str:
     """Return a text without secrets; everything else stays."""
-    if _known_pattern is not None:
-        text = _known_pattern.sub(MASK, text)
+    return _without_secret_forms(mask_known(text))
+
+
+def _without_secret_forms(text: str) -> str:
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
     return text
 
 
-def mask_values(text: str) -> str:
-    """Return a foreign error's text without what it may quote of a record: quotations, and numbers of six digits."""
-    return _LONG_NUMBER.sub(MASK, redact(text))
+def mask_values(text: str, names: Collection[str] = ()) -> str:
+    """Return a foreign text without what it may quote of a record: quotations, and numbers of six digits."""
+    return _LONG_NUMBER.sub(MASK, redact(text, names))
 
 
 def _quotation(found: re.Match[str], names: Collection[str]) -> str:
     inner = next((text for text in found.group("single", "double", "curly") if text is not None), "")
-    is_name = found["naming"] is not None and _NAME.fullmatch(inner) is not None
+    # Only our own errors put a statement behind this word; a customer's text may well begin with UPDATE.
+    form = _NAME if found["running"] is None else _STATEMENT
+    is_name = found["naming"] is not None and form.fullmatch(inner) is not None
     if inner in ("", MASK) or inner in names or _OF_THE_SYSTEM.fullmatch(inner):
         return found[0]
-    if (is_name or _STATEMENT.fullmatch(inner)) and not looks_like_data(inner):
+    if is_name and not looks_like_data(inner):
         return found[0]
     return f"{found['naming'] or ''}'{MASK}'"
 

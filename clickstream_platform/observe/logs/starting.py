@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from clickstream_platform.observe.logs.ecs import Service
+from clickstream_platform.observe.logs.ecs import Service, json_line, line_of
 from clickstream_platform.observe.logs.handler import OF_CLIENTS, LineHandler
+from clickstream_platform.observe.logs.hooks import catch_the_uncaught
 from clickstream_platform.observe.logs.ports import LogIndex
 from clickstream_platform.observe.logs.shipping import Figures, Shipper, ShippingOptions
 
@@ -54,6 +55,8 @@ class Logs:
         """Keep the parts; see `start_logging`."""
         self.options, self.handler, self._shipper = options, handler, shipper
         self._is_closed = False
+        # Without a console of ours it is Dagster's process, which logs its errors itself.
+        self._give_hooks_back = catch_the_uncaught() if options.has_console else lambda: None
 
     @property
     def figures(self) -> Figures:
@@ -80,6 +83,7 @@ class Logs:
         if self._is_closed:
             return 0
         self._is_closed = True
+        self._give_hooks_back()
         deadline = time.monotonic() + (self.options.flush_seconds if seconds is None else seconds)
         left = self.handler.buffer.close(max(0.0, deadline - time.monotonic())) if self.handler.buffer else 0
         left += self._shipper.close(deadline) if self._shipper else 0
@@ -96,6 +100,8 @@ class Logs:
 
     def begin_in_child(self) -> None:
         """Go on in a forked process."""
+        if self._is_closed:
+            return
         self.handler.begin_in_child()
         if self._shipper is not None:
             self._shipper.begin_in_child()
@@ -111,7 +117,8 @@ def start_logging(
     """Let this process log as the options say, and return its logs; when it does already, return those.
 
     `open_index` is called later, by the thread that sends; without it lines go to the console only. The buffer's folder
-    is made here; where that is impossible a temporary one takes its place, which a warning tells.
+    is made here; where that is impossible a temporary one takes its place, and where that is, too, nothing is sent; a
+    warning tells it.
     """
     global _running  # noqa: PLW0603 - there is one for the process
     with _lock:
@@ -133,6 +140,10 @@ def start_logging(
         shipper.start()
     if shipper is not None and shipper.root != options.folder:
         _logger.warning("Log lines can't be kept in %s; they are in %s, until this ends", options.folder, shipper.root)
+    if shipper is None and open_index is not None:
+        text = f"Lines can't be kept in {options.folder}, nor in a temporary folder: no log line is sent to the index"
+        line = line_of(_record(text), Service(options.service, options.version).fields())
+        print(json_line(line).decode(), file=console or sys.stderr, flush=True)  # this handler may have no console
     return logs
 
 

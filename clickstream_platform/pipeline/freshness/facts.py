@@ -65,7 +65,7 @@ class StreamFacts:
     deadline: timedelta
     is_paused: bool = False
     missing: tuple[MissingHour, ...] = ()
-    """Oldest first."""
+    """Oldest first; where there are many, only some (see `gaps`)."""
     newest_loaded: Hour | None = None
     """The newest hour in the ledger before which nothing is missing, as far as hours are looked at."""
     newest_arrived: Hour | None = None
@@ -74,3 +74,5 @@ class StreamFacts:
     """Those of its customer."""
     silence: Silence | None = None
     """Where the newest due hours are empty: what the history says of that; None: they are not, or it was not asked."""
+    more_missing: int = 0
+    """How many further hours are missing."""

@@ -1,34 +1,40 @@
 """What arrived and what is loaded, for each stream and each hour of a window: the memory of the watch.
 
-Twenty thousand streams and three days are 35 MB: a cell is two signatures (number and total size of the objects that
+Twenty thousand streams and three days are 23 MB: a cell is two signatures (of number and total size of the objects that
 are there, and of those in the ledger) and two times, of the newest object and of the ledger's last answer. A cell whose
 signatures differ is an hour to load.
 
-Belongs here: keeping and comparing. Does not: where the figures come from (`arrivals`, `ledgers`), what they mean.
+Belongs here: keeping and comparing. Does not: where the figures come from (`arrivals`, `ledgers`), what is missing of a
+stream or a customer (`gaps`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
 
-from clickstream_platform.model.hours import Hour
+from clickstream_platform.model.hours import Hour, hour_range
 from clickstream_platform.model.streams import Stream
-from clickstream_platform.pipeline.freshness.facts import MissingHour
 from clickstream_platform.pipeline.freshness.silence import hours_between
 
 _SIZE_BITS = 44
+_GOLDEN = 0x9E37_79B9_7F4A_7C15
 _FIRST_ROWS = 256
 _EPOCH = Hour(datetime(1970, 1, 1, tzinfo=UTC))
-Signatures = npt.NDArray[np.uint64]
+Cells = npt.NDArray[np.uint32]
 
 
 def signature(objects: int, size: int) -> int:
-    """Return what an hour's objects are compared by; 0 for none of them."""
-    return ((objects & 0xFFFFF) << _SIZE_BITS) | (size & ((1 << _SIZE_BITS) - 1))
+    """Return what an hour's objects are compared by, of 32 bits; 0 for none of them.
+
+    The same number of objects never has the same signature with sizes that differ by less than a gigabyte, because
+    multiples of the golden ratio keep their distance; anything else does once in four billion.
+    """
+    content = ((objects & 0xFFFFF) << _SIZE_BITS) | (size & ((1 << _SIZE_BITS) - 1))
+    return max((content * _GOLDEN & 0xFFFF_FFFF_FFFF_FFFF) >> 32, 1) if content else 0
 
 
 class HourGrid:
@@ -40,10 +46,10 @@ class HourGrid:
         self.streams: list[Stream] = []
         self._rows: dict[Stream, int] = {}
         self._customers: dict[str, list[int]] = {}
-        self._arrived: Signatures = np.zeros((_FIRST_ROWS, hours), np.uint64)
-        self._loaded: Signatures = np.zeros((_FIRST_ROWS, hours), np.uint64)
-        self._written = np.zeros((_FIRST_ROWS, hours), np.uint32)
-        self._checked = np.zeros((_FIRST_ROWS, hours), np.uint32)
+        self._arrived: Cells = np.zeros((_FIRST_ROWS, hours), np.uint32)
+        self._loaded: Cells = np.zeros((_FIRST_ROWS, hours), np.uint32)
+        self._written: Cells = np.zeros((_FIRST_ROWS, hours), np.uint32)
+        self._checked: Cells = np.zeros((_FIRST_ROWS, hours), np.uint32)
         self._first: Hour | None = None
 
     @property
@@ -80,23 +86,27 @@ class HourGrid:
         """Return a stream's row, None for one that has none."""
         return self._rows.get(stream)
 
+    def rows_of(self, customer: str) -> Sequence[int]:
+        """Return the rows of a customer's streams."""
+        return self._customers.get(customer, ())
+
     def move_to(self, newest: Hour) -> None:
         """Make an hour the newest of the window; it never moves back."""
-        first = newest.plus(1 - self.hours)
+        first, known = newest.plus(1 - self.hours), len(self.streams)
         if self._first is not None:
             gone = min(max(hours_between(self._first, first), 0), self.hours)
             for number in range(gone):
                 column = self._column(self._first.plus(number))
                 for cells in (self._arrived, self._loaded, self._written, self._checked):
-                    cells[:, column] = 0
+                    cells[:known, column] = 0  # rows that nobody has yet take no memory until they are written to
             first = max(first, self._first)
         self._first = first
 
     def set_arrived(self, hour: Hour, found: Mapping[int, tuple[int, int, float]]) -> None:
         """Take an hour's listing for all there is of it: objects, bytes and time of the newest object by row."""
-        column = self._column(hour)
-        self._arrived[:, column] = 0
-        self._written[:, column] = 0
+        column, known = self._column(hour), len(self.streams)
+        self._arrived[:known, column] = 0
+        self._written[:known, column] = 0
         for row, (objects, size, written) in found.items():
             self._arrived[row, column] = signature(objects, size)
             self._written[row, column] = int(written)
@@ -107,16 +117,19 @@ class HourGrid:
         hours: Iterable[Hour],
         now: datetime,
         found: Iterable[tuple[Stream, datetime, int, int]],
-    ) -> None:
+    ) -> list[Hour]:
         """Take what ledgers answered for all they have of these customers and hours.
 
-        `found` are streams, starts of hours (naive ones are UTC), objects and bytes.
+        `found` are streams, starts of hours (naive ones are UTC), objects and bytes. Returns the hours of which some
+        ledger has something new that is not what was listed.
         """
-        columns = {hour.start.replace(tzinfo=None): self._column(hour) for hour in hours if self.has(hour)}
-        asked = [row for customer in customers for row in self._customers.get(customer, ())]
+        inside = [hour for hour in hours if self.has(hour)]
+        columns = {hour.start.replace(tzinfo=None): self._column(hour) for hour in inside}
+        asked = [row for customer in customers for row in self.rows_of(customer)]
         if not asked or not columns:
-            return
+            return []
         cells = np.ix_(asked, list(columns.values()))
+        before = self._loaded[cells]
         self._loaded[cells] = 0
         self._checked[cells] = int(now.timestamp())
         rows, places, signatures = [], [], []
@@ -126,55 +139,22 @@ class HourGrid:
                 rows.append(row)
                 places.append(column)
                 signatures.append(signature(objects, size))
-        self._loaded[rows, places] = np.array(signatures, np.uint64)
+        self._loaded[rows, places] = np.array(signatures, np.uint32)
+        arrived, loaded = self._arrived[cells], self._loaded[cells]
+        is_new = ((loaded != before) & (loaded != arrived) & (loaded != 0) & (arrived != 0)).any(axis=0)
+        return [hour for hour, each in zip(inside, is_new, strict=True) if each]
 
-    def worth_asking(
-        self, until: Hour, deadlines: Mapping[Stream, timedelta], now: datetime, again_after: timedelta
-    ) -> dict[frozenset[Hour], list[str]]:
-        """Return the customers of which a ledger may tell more than it did, by all hours that are missing of them.
+    def missing(self, until: Hour) -> Iterator[tuple[Hour, npt.NDArray[np.bool_], Cells, Cells]]:
+        """Yield the hours up to `until`, oldest first: who misses it, when its newest object came, when it was asked.
 
-        These are customers with a missing hour that was never asked for, that is due by its stream's deadline, or that
-        was asked for so long ago; streams without a deadline are left out.
+        All three are by row; times are timestamps, the last one 0 where the ledger never answered.
         """
-        first, moment = self.first.start.timestamp(), now.timestamp()
-        allowed = np.array([deadlines[each].total_seconds() if each in deadlines else -1.0 for each in self.streams])
-        missing = self._is_missing(until) & (allowed >= 0)[:, None]
-        rows, indexes = np.nonzero(missing)
-        if not len(rows):
-            return {}
-        columns = (indexes + self._column(self.first)) % self.hours
-        written, checked = self._written[rows, columns], self._checked[rows, columns]
-        due = np.maximum(first + (indexes + 1) * 3600.0, written) + allowed[rows]
-        worth = (checked == 0) | (due <= moment) | (moment - checked >= again_after.total_seconds())
-        customers = {self.streams[row].customer for row in np.unique(rows[worth])}
-        hours: dict[str, set[int]] = {customer: set() for customer in customers}
-        for row, index in set(zip(rows.tolist(), indexes.tolist(), strict=True)):
-            if (customer := self.streams[row].customer) in hours:
-                hours[customer].add(index)
-        groups: dict[frozenset[Hour], list[str]] = {}
-        for customer, found in hours.items():
-            groups.setdefault(frozenset(self.first.plus(index) for index in found), []).append(customer)
-        return groups
-
-    def missing(self, until: Hour) -> dict[int, list[MissingHour]]:
-        """Return the hours up to `until` that arrived and are not loaded, oldest first, by row."""
-        first = self._column(self.first)
-        found: dict[int, list[MissingHour]] = {}
-        for row, index in zip(*np.nonzero(self._is_missing(until)), strict=True):
-            column = (index + first) % self.hours
-            asked = int(self._checked[row, column])
-            each = MissingHour(
-                self.first.plus(int(index)),
-                datetime.fromtimestamp(int(self._written[row, column]), UTC),
-                datetime.fromtimestamp(asked, UTC) if asked else None,
-            )
-            found.setdefault(int(row), []).append(each)
-        return found
-
-    def _is_missing(self, until: Hour) -> npt.NDArray[np.bool_]:
-        arrived, loaded = self._arrived[: len(self.streams)], self._loaded[: len(self.streams)]
-        width = max(hours_between(self.first, until) + 1, 0)
-        return self._in_order((arrived != 0) & (arrived != loaded))[:, :width]
+        size = len(self.streams)
+        for hour in hour_range(self.first, min(until, self.newest)):
+            column = self._column(hour)
+            arrived = self._arrived[:size, column]
+            is_missing = (arrived != 0) & (arrived != self._loaded[:size, column])
+            yield hour, is_missing, self._written[:size, column], self._checked[:size, column]
 
     def newest_arrived(self) -> Sequence[int]:
         """Return the index of each stream's newest hour with records in the window, -1 for none."""

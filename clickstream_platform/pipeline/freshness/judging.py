@@ -5,7 +5,8 @@ Belongs here: the rule. Does not: what is known (`facts`), telling people (`repo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from clickstream_platform.model.hours import ONE_HOUR, Hour
@@ -22,9 +23,17 @@ class Judgement:
     state: StreamState
     since: datetime
     """When this status began."""
-    missing: tuple[MissingHour, ...] = field(default=())
+    missing: tuple[MissingHour, ...] = ()
+    """Hours that arrived and are not in the table: of a late stream those that are overdue; where many, only some."""
+    more_missing: int = 0
+    """How many further hours are missing."""
     failure: LoadFailure | None = None
     is_paused: bool = False
+
+    @property
+    def missing_hours(self) -> int:
+        """How many hours arrived and are not in the table."""
+        return len(self.missing) + self.more_missing
 
 
 def newest_due_hour(deadline: timedelta, now: datetime) -> Hour:
@@ -39,19 +48,19 @@ def judge(facts: StreamFacts, now: datetime) -> Judgement:
     An hour is late only when the ledger was asked after its deadline: a warehouse that does not answer makes no stream
     late. What is empty is silent only when the history says so.
     """
-    missing = facts.missing
+    missing, more = facts.missing, facts.more_missing
     if facts.is_paused:
         return _paused(facts, now)
     if (failed := _failed(facts)) is not None:
         hour, failure = failed
         reason = f"the load of {_name_hours([hour])} failed: {failure.error}"
         state = _state(facts, StreamStatus.BLOCKED, hour.due(facts.deadline), reason, now)
-        return Judgement(state, failure.failed_at, missing, failure)
+        return Judgement(state, failure.failed_at, missing, more, failure)
     overdue = [hour for hour in missing if _is_overdue(hour, facts, now)]
     if overdue:
         since = min(hour.due(facts.deadline) for hour in overdue)
-        reason = f"{_name_hours(overdue)} arrived and {'is' if len(overdue) == 1 else 'are'} not in the table"
-        return Judgement(_state(facts, StreamStatus.LATE, since, reason, now), since, tuple(overdue))
+        reason = f"{_name_hours(overdue, more)} arrived and {_is(overdue, more)} not in the table"
+        return Judgement(_state(facts, StreamStatus.LATE, since, reason, now), since, tuple(overdue), more)
     if facts.newest_arrived is None and facts.newest_loaded is None and not missing:
         return Judgement(_state(facts, StreamStatus.NEVER_SEEN, None, "no record ever arrived", now), now)
     silence = facts.silence
@@ -60,15 +69,16 @@ def judge(facts: StreamFacts, now: datetime) -> Judgement:
         reason = f"no record for {silence.empty_hours} hours, since {silence.since}; its history has some at such hours"
         return Judgement(_state(facts, StreamStatus.SILENT, since, reason, now), since)
     reason = "quiet; its history is too short to say more" if silence is not None and silence.is_history_short else ""
-    return Judgement(_state(facts, StreamStatus.FRESH, _next_deadline(facts, now), reason, now), now, missing)
+    return Judgement(_state(facts, StreamStatus.FRESH, _next_deadline(facts, now), reason, now), now, missing, more)
 
 
 def _paused(facts: StreamFacts, now: datetime) -> Judgement:
     if facts.missing:
         since = facts.missing[0].due(facts.deadline)
-        reason = f"paused; {_name_hours(facts.missing)} {'waits' if len(facts.missing) == 1 else 'wait'}"
+        missing, more = facts.missing, facts.more_missing
+        reason = f"paused; {_name_hours(missing, more)} {'waits' if len(missing) + more == 1 else 'wait'}"
         state = _state(facts, StreamStatus.BLOCKED, since, reason, now)
-        return Judgement(state, min(since, now), facts.missing, is_paused=True)
+        return Judgement(state, min(since, now), missing, more, is_paused=True)
     is_seen = facts.newest_arrived is not None or facts.newest_loaded is not None
     status = StreamStatus.FRESH if is_seen else StreamStatus.NEVER_SEEN
     return Judgement(_state(facts, status, None, "paused", now), now, is_paused=True)
@@ -103,9 +113,13 @@ def _state(
     return StreamState(facts.stream, status, newest, deadline, lag, reason)
 
 
-def _name_hours(hours: list[MissingHour] | tuple[MissingHour, ...]) -> str:
-    if len(hours) == 1:
+def _name_hours(hours: Sequence[MissingHour], more: int = 0) -> str:
+    if len(hours) + more == 1:
         return f"the hour {hours[0].hour}"
     named = ", ".join(str(each.hour) for each in hours[:MAX_NAMED_HOURS])
-    more = f" and {len(hours) - MAX_NAMED_HOURS} more" if len(hours) > MAX_NAMED_HOURS else ""
-    return f"the hours {named}{more}"
+    more += max(len(hours) - MAX_NAMED_HOURS, 0)
+    return f"the hours {named}{f' and {more} more' if more else ''}"
+
+
+def _is(hours: Sequence[MissingHour], more: int) -> str:
+    return "is" if len(hours) + more == 1 else "are"

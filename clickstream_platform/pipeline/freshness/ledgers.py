@@ -6,24 +6,29 @@ warehouse that lets one wait is asked again at the next look. Does not: what fol
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from clickstream_platform.errors import ClickstreamError
+from clickstream_platform.errors import ClickstreamError, RetryableError
 from clickstream_platform.load.port import Session, Warehouse
 from clickstream_platform.load.queries import FindLedgers, ReadLedgers
 from clickstream_platform.pipeline.freshness.ports import LedgerAnswer, LedgerQuestion
 from clickstream_platform.registry.entities import Customer, Destination, Snapshot
 from clickstream_platform.wiring import Wiring, connector_of, redshift_warehouse
 
-LEDGERS_PER_STATEMENT = {"redshift": 50, "duckdb": 10}
-"""Redshift compiles a statement whole, and more branches take longer to plan than several statements; DuckDB reads all
-branches at once, and each takes memory."""
+LEDGERS_PER_STATEMENT = 50
+"""Redshift compiles a statement whole, and more branches take longer to plan than several statements."""
+COLUMNS_PER_STATEMENT = 40
+"""Of all ledgers together: DuckDB reads all branches at once, each column of them takes a third of a megabyte, and what
+does not fit into its memory is refused."""
+MAX_SESSIONS = 16
+"""Times that one reading opens a warehouse when statements are refused: enough to find two customers among fifty."""
 STATEMENT_TIMEOUT_SECONDS = 30
 FILE_WAIT_SECONDS = 2.0
 """How long a run that loads may keep the embedded warehouse's file from us."""
-_DUCKDB_MEMORY_MB = 48
+_DUCKDB_MEMORY_MB = 24
 
 
 class WarehouseLedgers:
@@ -46,20 +51,37 @@ class WarehouseLedgers:
     def _read_one(
         self, destination: Destination, customers: list[Customer], question: LedgerQuestion
     ) -> Iterator[LedgerAnswer]:
-        left, size = customers, LEDGERS_PER_STATEMENT[destination.kind]
-        try:
-            # Whose session it is does not matter: the statements name the schemas themselves.
-            schema = destination.schema or customers[0].slug
-            with self._open(destination).session(schema, read_only=True) as session:
-                existing = {found for (found,) in session.fetch(FindLedgers())}
-                while left:
-                    pack, rest = left[:size], left[size:]
-                    answer = _read_pack(session, destination, pack, existing, question)
-                    left = rest
-                    yield answer
-        except ClickstreamError as error:
-            if left:
-                yield LedgerAnswer(destination.name, tuple(each.slug for each in left), error=error)
+        """Ask one warehouse; a statement that is refused is split until the customer that it fails for is alone."""
+        size = LEDGERS_PER_STATEMENT
+        if destination.kind == "duckdb":
+            size = max(COLUMNS_PER_STATEMENT // len(question.columns), 1)
+        packs = deque(customers[start : start + size] for start in range(0, len(customers), size))
+        for _ in range(MAX_SESSIONS):
+            is_open = False
+            try:
+                # Whose session it is does not matter: the statements name the schemas themselves.
+                schema = destination.schema or customers[0].slug
+                with self._open(destination).session(schema, read_only=True) as session:
+                    existing = {found for (found,) in session.fetch(FindLedgers())}
+                    is_open = True
+                    while packs:
+                        answer = _read_pack(session, destination, packs[0], existing, question)
+                        packs.popleft()
+                        yield answer
+            except ClickstreamError as caught:
+                error = caught
+                if not is_open or isinstance(caught, RetryableError):
+                    break
+                refused = packs.popleft()
+                if len(refused) == 1:
+                    yield LedgerAnswer(destination.name, (refused[0].slug,), error=caught)
+                else:
+                    middle = len(refused) // 2
+                    packs.extendleft((refused[middle:], refused[:middle]))
+            else:
+                return
+        if packs:
+            yield LedgerAnswer(destination.name, tuple(each.slug for pack in packs for each in pack), error=error)
 
     def _open(self, destination: Destination) -> Warehouse:
         if destination.kind == "redshift":

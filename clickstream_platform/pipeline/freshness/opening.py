@@ -6,8 +6,9 @@ Belongs here: handing parts over. Does not: looking (`watching`).
 from __future__ import annotations
 
 from clickstream_platform.pipeline.freshness.ledgers import WarehouseLedgers
+from clickstream_platform.pipeline.freshness.memory import WatchMemory
 from clickstream_platform.pipeline.freshness.watched import WatchOptions, default_deadline_minutes
-from clickstream_platform.pipeline.freshness.watching import FreshnessWatch, WatchMemory
+from clickstream_platform.pipeline.freshness.watching import FreshnessWatch
 from clickstream_platform.settings import Settings
 from clickstream_platform.wiring import Wiring
 

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from clickstream_platform.errors import ClickstreamError
 from clickstream_platform.model.stream_status import StreamState
 from clickstream_platform.pipeline.freshness.opening import open_watch, watch_options
+from clickstream_platform.pipeline.freshness.watched import default_deadline_minutes
 from clickstream_platform.pipeline.freshness.watching import FreshnessWatch
 from clickstream_platform.registry.entities import Customer
 from clickstream_platform.wiring import Wiring
@@ -36,6 +37,7 @@ class _Kept:
     watch: FreshnessWatch
     states: Mapping[str, StreamState] = field(default_factory=dict)
     at: datetime | None = None
+    tried_at: datetime | None = None
     is_looking: bool = False
 
 
@@ -48,6 +50,11 @@ class WatchedStates:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = threading.Lock()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="page-states")
+
+    @property
+    def default_deadline_minutes(self) -> int:
+        """The deadline of events without one of their own; 0: they have none."""
+        return default_deadline_minutes(self._wiring.settings)
 
     def close(self) -> None:
         """Look no more; a look under way is waited for, because it uses the wiring."""
@@ -64,19 +71,22 @@ class WatchedStates:
             self._kept.move_to_end(customer.slug)
             if len(self._kept) > MAX_KEPT_CUSTOMERS:
                 self._kept.popitem(last=False)
-            if not kept.is_looking and (kept.at is None or now - kept.at >= LOOK_AGAIN_AFTER):
-                kept.is_looking = True
+            if not kept.is_looking and (kept.tried_at is None or now - kept.tried_at >= LOOK_AGAIN_AFTER):
+                kept.is_looking, kept.tried_at = True, now
                 self._worker.submit(self._look, customer.slug, kept)
             return kept.states if kept.at is not None and now - kept.at <= SHOWN_FOR else {}
 
     def _look(self, customer: str, kept: _Kept) -> None:
         try:
-            report = kept.watch.look()
+            report = kept.watch.look_through()
             found = report.customers.get(customer)
             states = {each.state.stream.event: each.state for each in found.judgements} if found else {}
-            if report.is_complete and not report.troubles:
+            if not report.doubt(customer):
                 kept.states, kept.at = states, report.at
         except ClickstreamError as error:
             _logger.warning("The freshness of %s is not known: %s", customer, type(error).__name__)
+        except Exception:
+            # Nobody asks for the result of this thread's work: what is not logged here is never seen.
+            _logger.exception("The look at %s failed", customer)
         finally:
             kept.is_looking = False

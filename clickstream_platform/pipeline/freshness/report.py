@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from clickstream_platform.model.findings import Finding
 from clickstream_platform.model.stream_status import StreamState, StreamStatus
 from clickstream_platform.pipeline.freshness.judging import Judgement
 
+TOLD_AFTER = timedelta(minutes=3)
+"""What was only busy for a moment is no finding: the embedded warehouse is one file, which a run that loads holds."""
 _KINDS = {
     StreamStatus.LATE: "stream_late",
     StreamStatus.SILENT: "stream_silent",
     StreamStatus.BLOCKED: "stream_blocked",
 }
+_PARTS = {"warehouse_away": "the warehouse", "objects_away": "the object store"}
 
 
 class Links(Protocol):
@@ -97,6 +100,9 @@ class FreshnessReport:
     at: datetime
     customers: Mapping[str, CustomerFreshness]
     troubles: tuple[Trouble, ...] = ()
+    """All that did not answer, also those that are no finding yet."""
+    histories_waiting: int = 0
+    """Quiet streams whose histories were not read yet; until then they are taken for fresh."""
     hours_looked_at: int = 0
     """Hours whose objects were compared with the ledger at least once, of `hours_watched`."""
     hours_watched: int = 0
@@ -107,6 +113,20 @@ class FreshnessReport:
     def is_complete(self) -> bool:
         """Whether every watched hour was looked at since the process began."""
         return self.hours_looked_at >= self.hours_watched
+
+    @property
+    def unseen(self) -> frozenset[str]:
+        """The customers whose ledgers did not answer: they are judged by what was known, which may be nothing."""
+        return frozenset[str]().union(*(trouble.customers for trouble in self.troubles))
+
+    def doubt(self, customer: str) -> str:
+        """Return why a customer could not be judged in full; empty when it was."""
+        for trouble in self.troubles:
+            if trouble.kind == "objects_away" or customer in trouble.customers:
+                return f"{words_of(trouble)} does not answer: {trouble.cause}"
+        if not self.is_complete:
+            return f"only {self.hours_looked_at} of {self.hours_watched} hours were compared so far"
+        return ""
 
     def states(self) -> Iterator[StreamState]:
         """Yield the state of every watched stream."""
@@ -123,7 +143,7 @@ class FreshnessReport:
 
     def findings(self, links: Links = NoLinks()) -> list[Finding]:  # noqa: B008 (has no state)
         """Return what somebody should know of; of a stream at most one thing."""
-        found = [trouble_finding(trouble) for trouble in self.troubles]
+        found = [trouble_finding(each) for each in self.troubles if self.at - each.since >= TOLD_AFTER]
         for customer in self.customers.values():
             found += [finding_of(each, links) for each in customer.offenders]
         return found
@@ -139,7 +159,7 @@ def finding_of(judgement: Judgement, links: Links = NoLinks()) -> Finding:  # no
     if state.lag_seconds is not None:
         detail["lag_seconds"] = round(state.lag_seconds)
     if judgement.missing:
-        detail["missing_hours"] = len(judgement.missing)
+        detail["missing_hours"] = judgement.missing_hours
         detail["oldest_missing_hour"] = str(judgement.missing[0].hour)
     if judgement.failure is not None:
         detail |= {"run_id": judgement.failure.run_id, "error": judgement.failure.error}
@@ -161,7 +181,6 @@ def finding_of(judgement: Judgement, links: Links = NoLinks()) -> Finding:  # no
 
 def trouble_finding(trouble: Trouble) -> Finding:
     """Return the finding about something that does not answer; there is one per kind, so its `what` is in the text."""
-    what = {"warehouse_away": "the warehouse", "objects_away": "the object store"}[trouble.kind]
     concerned = f"; {len(trouble.customers)} customers are judged by what was known" if trouble.customers else ""
     detail: dict[str, str | int | float] = {
         "what": trouble.what,
@@ -172,10 +191,15 @@ def trouble_finding(trouble: Trouble) -> Finding:
         trouble.kind,
         None,
         None,
-        f"{what} {trouble.what} does not answer: {trouble.cause}{concerned}",
+        f"{words_of(trouble)} does not answer: {trouble.cause}{concerned}",
         trouble.since,
         detail,
     )
+
+
+def words_of(trouble: Trouble) -> str:
+    """Return what does not answer, in words."""
+    return f"{_PARTS[trouble.kind]} {trouble.what}"
 
 
 def assemble(
@@ -184,6 +208,7 @@ def assemble(
     *,
     unwatched: Mapping[str, int] | None = None,
     troubles: Sequence[Trouble] = (),
+    histories_waiting: int = 0,
     hours: tuple[int, int] = (0, 0),
     figures: Mapping[str, float] | None = None,
 ) -> FreshnessReport:
@@ -195,4 +220,4 @@ def assemble(
         customer: CustomerFreshness(customer, tuple(found), (unwatched or {}).get(customer, 0))
         for customer, found in sorted(by_customer.items())
     }
-    return FreshnessReport(at, customers, tuple(troubles), *hours, figures or {})
+    return FreshnessReport(at, customers, tuple(troubles), histories_waiting, *hours, figures or {})

@@ -84,21 +84,34 @@ class Silence:
 
 
 def silence_of(
-    presence: Presence, newest_arrived: Hour, newest_due: Hour, options: SilenceOptions = SilenceOptions()
+    presence: Presence,
+    newest_arrived: Hour,
+    newest_due: Hour,
+    options: SilenceOptions = SilenceOptions(),
+    before: Silence | None = None,
 ) -> Silence | None:
-    """Judge the hours after the newest with records, up to the newest that is due; None: there are none."""
+    """Judge the hours after the newest with records, up to the newest that is due; None: there are none.
+
+    `before` is what was said of the same empty hours earlier: then only those since are judged.
+    """
     empty_hours = hours_between(newest_arrived, newest_due)
     if empty_hours <= 0:
         return None
-    since, surprise, is_short = newest_arrived.plus(1), 0.0, True
-    for number in range(min(empty_hours, MAX_EMPTY_HOURS)):
-        chance = presence.chance(since.plus(number))
+    since = newest_arrived.plus(1)
+    judged, surprise, is_short = 0, 0.0, True
+    if before is not None and before.empty_hours <= empty_hours:
+        judged, surprise, is_short = before.empty_hours, before.surprise, before.is_history_short
+    numbers = range(judged, min(empty_hours, MAX_EMPTY_HOURS))
+    # After the end of the history every week is like the one before.
+    chances = {slot: presence.chance(since.plus(slot)) for slot in {number % WEEK_HOURS for number in numbers}}
+    for number in numbers:
+        if surprise >= options.surprise:
+            break
+        chance = chances[number % WEEK_HOURS]
         if chance is not None:
             is_short = False
             surprise -= math.log10(1 - chance)
-        if surprise >= options.surprise:
-            break
-    return Silence(since, empty_hours, round(surprise, 3), surprise >= options.surprise, is_short)
+    return Silence(since, empty_hours, surprise, surprise >= options.surprise, is_short)
 
 
 def hours_between(first: Hour, second: Hour) -> int:

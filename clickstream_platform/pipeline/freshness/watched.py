@@ -43,9 +43,11 @@ class WatchOptions:
 class WatchedStream:
     """One stream as the registry has it."""
 
-    event: Event
     stream: Stream
     deadline: timedelta
+    is_paused: bool
+    last_seen_hour: str | None
+    """The newest hour with records that the registry was told of."""
 
 
 def default_deadline_minutes(settings: Settings) -> int:
@@ -90,6 +92,7 @@ class Selection:
         unwatched = {each.slug: 0 for each in snapshot.customers if only is None or each.slug == only}
         watched = []
         streams: dict[tuple[str, str], Stream] = {}
+        deadlines: dict[int, timedelta] = {}
         for event in snapshot.events:
             if event.customer not in unwatched or event.state is EventState.REMOVED:
                 continue
@@ -99,6 +102,8 @@ class Selection:
                 continue
             key = (event.customer, event.slug)
             streams[key] = self._streams.get(key) or Stream(*key)
-            watched.append(WatchedStream(event, streams[key], timedelta(minutes=minutes)))
+            deadline = deadlines.setdefault(minutes, timedelta(minutes=minutes))
+            is_paused = event.state is EventState.PAUSED
+            watched.append(WatchedStream(streams[key], deadline, is_paused, event.last_seen_hour))
         self._streams = streams
         return watched, unwatched

@@ -10,7 +10,7 @@ Belongs here: what is looked at when. Does not: the verdict (`judging`), failed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -18,52 +18,22 @@ from clickstream_platform.errors import ClickstreamError
 from clickstream_platform.model.hours import Hour, hour_range
 from clickstream_platform.model.shared_ports import Clock
 from clickstream_platform.model.streams import UNIDENTIFIED
-from clickstream_platform.pipeline.freshness.arrivals import Arrivals
 from clickstream_platform.pipeline.freshness.facts import LoadFailure, StreamFacts
-from clickstream_platform.pipeline.freshness.grid import HourGrid
-from clickstream_platform.pipeline.freshness.histories import Histories
+from clickstream_platform.pipeline.freshness.gaps import Gaps, merged
 from clickstream_platform.pipeline.freshness.judging import judge, newest_due_hour
-from clickstream_platform.pipeline.freshness.ports import ArrivalStore, LedgerQuestion, LedgerSource
+from clickstream_platform.pipeline.freshness.memory import WatchMemory
+from clickstream_platform.pipeline.freshness.ports import ArrivalStore, LedgerAnswer, LedgerQuestion, LedgerSource
 from clickstream_platform.pipeline.freshness.report import FreshnessReport, assemble
-from clickstream_platform.pipeline.freshness.silence import silence_of
-from clickstream_platform.pipeline.freshness.troubles import Troubles
-from clickstream_platform.pipeline.freshness.watched import Selection, WatchedStream, WatchOptions
+from clickstream_platform.pipeline.freshness.troubles import Heard
+from clickstream_platform.pipeline.freshness.watched import WatchedStream, WatchOptions
 from clickstream_platform.pipeline.stopwatch import Stopwatch
-from clickstream_platform.registry.entities import EventState, Snapshot
+from clickstream_platform.registry.entities import Snapshot
 from clickstream_platform.registry.reader import RegistryReader
 
 _COLUMNS = ("customer", "event", "hour", "input_digest", "objects", "bytes")
-MAX_QUESTIONS = 4
-"""Questions to each warehouse at one look; customers with the same missing hours share one."""
-MAX_STALE_ROWS = 5_000
-"""Rows of streams that are gone; with more of them the watch begins anew."""
-
-
-class WatchMemory:
-    """What a watch keeps between two looks; for one watch at a time."""
-
-    def __init__(self, options: WatchOptions | None = None) -> None:
-        """Know nothing yet."""
-        self.options = options or WatchOptions()
-        self.selection = Selection(self.options)
-        self.histories = Histories()
-        self.troubles = Troubles()
-        self.begin()
-
-    def begin(self) -> None:
-        """Forget what arrived and what is loaded."""
-        self.grid = HourGrid(self.options.window_hours)
-        self.arrivals = Arrivals(self.grid, self.options.customer)
-        self.listed: set[Hour] = set()
-        self.resume: Hour | None = None
-
-    def prepare(self, watched: Sequence[WatchedStream], now: datetime) -> None:
-        """Make room for the streams and the hours of a look."""
-        if len(self.grid.streams) - len(watched) > MAX_STALE_ROWS:
-            self.begin()
-        self.grid.add(each.stream for each in watched)
-        self.grid.move_to(Hour.of(now))
-        self.listed = {hour for hour in self.listed if self.grid.has(hour)}
+_OBJECTS = "with the raw objects"
+MAX_DISPUTES = 3
+"""Old hours that a look lists anew because the ledger has other objects."""
 
 
 class FreshnessWatch:
@@ -94,21 +64,40 @@ class FreshnessWatch:
         with watch.measure("snapshot"):
             snapshot = self._registry.snapshot()
             watched, unwatched = self._memory.selection.select(snapshot)
+            snapshot = replace(snapshot, events=())  # the larger part of it, and not needed any more
             self._memory.prepare(watched, now)
         with watch.measure("listing"):
             figures["objects_listed"] = self._list(now)
+        heard = Heard()
         with watch.measure("ledgers"):
-            figures["ledger_rows_read"] = self._ask(snapshot, watched, now)
+            figures["ledger_rows_read"] = self._ask(snapshot, watched, now, heard)
+            figures["objects_listed"] += self._settle_disputes(now)
         with watch.measure("judging"):
-            judgements = [judge(each, now) for each in self._facts(snapshot, watched, list(failures), now)]
+            facts = self._facts(watched, list(failures), now)
+            waiting = self._add_silences(snapshot, facts, now, heard)
+            heard.settle(self._troubles, now)
+            judgements = [judge(each, now) for each in facts]
         return assemble(
             judgements,
             now,
             unwatched=unwatched,
-            troubles=self._troubles.of(now),
+            troubles=self._troubles.of_now(),
+            histories_waiting=waiting,
             hours=(len(self._memory.listed), self._options.window_hours - 1),
             figures=figures | {f"{step}_seconds": round(seconds, 3) for step, seconds in watch.seconds.items()},
         )
+
+    def look_through(self, failures: Sequence[LoadFailure] = ()) -> FreshnessReport:
+        """Look until every hour of the window was compared and every history read, or nothing more is learnt."""
+        report = self.look(failures)
+        while not report.is_complete or report.histories_waiting:
+            before, report = report, self.look(failures)
+            if (report.hours_looked_at, -report.histories_waiting) <= (
+                before.hours_looked_at,
+                -before.histories_waiting,
+            ):
+                break
+        return report
 
     def _list(self, now: datetime) -> int:
         """List the newest closed hours, then older ones from where the last look ended; return the objects listed.
@@ -134,9 +123,9 @@ class FreshnessWatch:
                 ):
                     break
         except ClickstreamError as error:
-            self._troubles.note("objects_away", "with the raw objects", now, error)
+            self._troubles.note("objects_away", _OBJECTS, now, error)
         else:
-            self._troubles.over("objects_away", "with the raw objects")
+            self._troubles.over("objects_away", _OBJECTS)
         return total + older
 
     def _older(self, oldest_recent: Hour) -> list[Hour]:
@@ -151,115 +140,116 @@ class FreshnessWatch:
         found, listed = self._memory.arrivals.read(self._store, hour)
         self._memory.grid.set_arrived(hour, found)
         self._memory.listed.add(hour)
+        self._memory.disputed.discard(hour)
         return listed
 
-    def _ask(self, snapshot: Snapshot, watched: Sequence[WatchedStream], now: datetime) -> int:
+    def _settle_disputes(self, now: datetime) -> int:
+        """List old hours anew of which the ledger has other objects; return the objects listed.
+
+        An object that came since the hour was listed, and was loaded, makes no stream late.
+        """
+        disputed = sorted(self._memory.disputed & self._memory.listed, reverse=True)
+        try:
+            return sum(self._list_hour(hour) for hour in disputed[:MAX_DISPUTES])
+        except ClickstreamError as error:
+            self._troubles.note("objects_away", _OBJECTS, now, error)
+            return 0
+
+    def _ask(self, snapshot: Snapshot, watched: Sequence[WatchedStream], now: datetime, heard: Heard) -> int:
         """Read the ledgers of customers with hours that are not known to be loaded; return the number of rows."""
-        deadlines = {each.stream: each.deadline for each in watched}
         again_after = timedelta(seconds=self._options.ledger_seconds)
-        groups = self._memory.grid.worth_asking(Hour.of(now).plus(-1), deadlines, now, again_after)
+        groups = self._gaps(watched, now).worth_asking(again_after)
         total = 0
-        for hours, customers in _merged(groups):
+        for hours, customers in merged(groups):
             question = LedgerQuestion(frozenset(customers), min(hours), tuple(sorted(hours)), columns=_COLUMNS)
-            total += self._read(snapshot, question, now)
+            for answer in self._ledgers.read(snapshot, question):
+                if heard.take(answer):
+                    total += self._take(answer, hours, now)
         return total
 
-    def _read(self, snapshot: Snapshot, question: LedgerQuestion, now: datetime) -> int:
-        total = 0
-        for answer in self._ledgers.read(snapshot, question):
-            if answer.error is not None:
-                self._troubles.note("warehouse_away", answer.destination, now, answer.error, answer.customers)
-                continue
-            self._troubles.over("warehouse_away", answer.destination)
-            total += len(answer.rows)
-            # An empty digest is an hour that must be loaded again.
-            found = (
-                (stream, hour, int(objects), int(size))
-                for customer, event, hour, digest, objects, size in answer.rows
-                if digest and (stream := self._memory.selection.find(customer, event)) is not None
-            )
-            self._memory.grid.set_loaded(answer.customers, question.hours or (), now, found)
-        return total
+    def _take(self, answer: LedgerAnswer, hours: Collection[Hour], now: datetime) -> int:
+        # An empty digest is an hour that must be loaded again.
+        found = (
+            (stream, hour, int(objects), int(size))
+            for customer, event, hour, digest, objects, size in answer.rows
+            if digest and (stream := self._memory.selection.find(customer, event)) is not None
+        )
+        self._memory.disputed.update(self._memory.grid.set_loaded(answer.customers, hours, now, found))
+        return len(answer.rows)
+
+    def _gaps(self, watched: Sequence[WatchedStream], now: datetime) -> Gaps:
+        """Return what is missing of the watched streams, up to the newest closed hour."""
+        grid = self._memory.grid
+        deadlines = {row: each.deadline for each in watched if (row := grid.row(each.stream)) is not None}
+        return Gaps(grid, Hour.of(now).plus(-1), deadlines, now)
 
     def _facts(
-        self, snapshot: Snapshot, watched: Sequence[WatchedStream], failures: Sequence[LoadFailure], now: datetime
+        self, watched: Sequence[WatchedStream], failures: Sequence[LoadFailure], now: datetime
     ) -> list[StreamFacts]:
+        """Return what is known of every watched stream but its history."""
         grid = self._memory.grid
-        missing = grid.missing(Hour.of(now).plus(-1))
-        arrived = grid.newest_arrived()
-        loaded = grid.newest_loaded({row: cells[0].hour for row, cells in missing.items()})
         by_customer: dict[str, list[LoadFailure]] = {}
         for failure in failures:
             by_customer.setdefault(failure.customer, []).append(failure)
+        gaps = self._gaps(watched, now).by_row(by_customer)
+        arrived = grid.newest_arrived()
+        loaded = grid.newest_loaded({row: gap.oldest for row, gap in gaps.items()})
+        hours = list(hour_range(grid.first, grid.newest))
         found = []
         for each in watched:
             row = grid.row(each.stream)
             if row is None:
                 continue
-            newest_arrived = _newest(grid, arrived[row], each.event.last_seen_hour)
-            cells = tuple(missing.get(row, ()))
-            newest_loaded = grid.first.plus(loaded[row]) if loaded[row] >= 0 else None
-            if newest_loaded is None and not cells and newest_arrived is not None and newest_arrived < grid.first:
+            newest_arrived = _newest(hours, arrived[row], each.last_seen_hour)
+            gap = gaps.get(row)
+            newest_loaded = hours[loaded[row]] if loaded[row] >= 0 else None
+            if newest_loaded is None and gap is None and newest_arrived is not None and newest_arrived < grid.first:
                 newest_loaded = newest_arrived  # before the window, where nothing is known to be missing
             found.append(
                 StreamFacts(
                     each.stream,
                     each.deadline,
-                    each.event.state is EventState.PAUSED,
-                    cells,
+                    each.is_paused,
+                    gap.hours if gap else (),
                     newest_loaded,
                     newest_arrived,
                     tuple(by_customer.get(each.stream.customer, ())),
+                    more_missing=gap.count - len(gap.hours) if gap else 0,
                 )
             )
-        return self._with_silences(snapshot, found, now)
+        return found
 
-    def _with_silences(self, snapshot: Snapshot, found: list[StreamFacts], now: datetime) -> list[StreamFacts]:
-        """Add what the histories say to the streams whose newest due hours are empty."""
-        empty = {
-            each.stream: each.newest_arrived
-            for each in found
+    def _add_silences(self, snapshot: Snapshot, found: list[StreamFacts], now: datetime, heard: Heard) -> int:
+        """Add what the histories say to the streams whose newest due hours are empty; return how many are not read."""
+        due = {deadline: newest_due_hour(deadline, now) for deadline in {each.deadline for each in found}}
+        unlisted = [hour for hour in hour_range(self._memory.grid.first, Hour.of(now).plus(-1))
+                    if hour not in self._memory.listed]  # fmt: skip
+        quiet = {
+            number: each.newest_arrived
+            for number, each in enumerate(found)
             if each.newest_arrived is not None
+            and each.newest_arrived < due[each.deadline]
             and not each.missing
             and not each.is_paused
             and each.stream.event != UNIDENTIFIED
-            and self._is_empty_after(each.newest_arrived, newest_due_hour(each.deadline, now))
+            # An hour that was not listed is not known to be empty.
+            and not any(each.newest_arrived < hour <= due[each.deadline] for hour in unlisted)
         }
-        if not empty:
-            return found
-        for answer, error in self._memory.histories.read(self._ledgers, snapshot, empty):
-            self._troubles.note("warehouse_away", answer.destination, now, error, answer.customers)
-        return [self._with_silence(each, now) if each.stream in empty else each for each in found]
-
-    def _is_empty_after(self, newest_arrived: Hour, newest_due: Hour) -> bool:
-        """Whether a stream's newest due hours are known to be empty: an hour that was not listed is not."""
-        if newest_arrived >= newest_due:
-            return False
-        first = max(newest_arrived.plus(1), self._memory.grid.first)
-        return all(hour in self._memory.listed for hour in hour_range(first, newest_due))
-
-    def _with_silence(self, facts: StreamFacts, now: datetime) -> StreamFacts:
-        presence = self._memory.histories.of(facts.stream)
-        if presence is None or facts.newest_arrived is None:
-            return facts
-        due = newest_due_hour(facts.deadline, now)
-        return replace(facts, silence=silence_of(presence, facts.newest_arrived, due, self._options.silence))
+        histories = self._memory.histories
+        empty = {found[number].stream: newest for number, newest in quiet.items()}
+        waiting = histories.read(self._ledgers, snapshot, empty, heard)
+        for number in quiet:
+            each = found[number]
+            silence = histories.silence(each.stream, due[each.deadline], self._options.silence)
+            if silence is not None:
+                found[number] = replace(each, silence=silence)
+        return waiting
 
 
-def _newest(grid: HourGrid, index: int, last_seen: str | None) -> Hour | None:
+def _newest(hours: Sequence[Hour], index: int, last_seen: str | None) -> Hour | None:
     """Return the newest hour with records: of the window, or what the registry was told."""
-    found = grid.first.plus(index) if index >= 0 else None
+    found = hours[index] if index >= 0 else None
     # The written form has the order of time, and reading it costs more than all the rest here.
     if last_seen is None or (found is not None and str(found) >= last_seen):
         return found
     return Hour.parse(last_seen)
-
-
-def _merged(groups: Mapping[frozenset[Hour], list[str]]) -> list[tuple[frozenset[Hour], list[str]]]:
-    """Return at most so many groups, the largest first: those that are left are asked for all of their hours."""
-    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    kept, rest = ordered[: MAX_QUESTIONS - 1], ordered[MAX_QUESTIONS - 1 :]
-    if not rest:
-        return kept
-    hours = frozenset(hour for found, _ in rest for hour in found)
-    return [*kept, (hours, [customer for _, customers in rest for customer in customers])]

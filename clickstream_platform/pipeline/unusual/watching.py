@@ -5,11 +5,11 @@ Belongs here: what is read when, and what is remembered. Does not: the verdict (
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
 
-from clickstream_platform.load.ledger_row import LedgerRow
 from clickstream_platform.model.findings import Finding
 from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.shared_ports import Clock
@@ -28,6 +28,22 @@ HISTORY_DAYS = 35
 NEAR_HOURS = 30
 """For durations and shares, whose time of day matters little: so that a history of a day and a half is enough."""
 MAX_CUSTOMERS_PER_LOOK = 150
+CUSTOMERS_PER_QUESTION = 20
+"""Sixty hours of each of their streams are read at once."""
+_NEWS = ("customer", "event", "hour", "raw_records", "committed_at")
+_FIGURES = (
+    "customer",
+    "event",
+    "hour",
+    "raw_records",
+    "loaded_rows",
+    "duplicate_records",
+    "rejected_records",
+    "discarded_values",
+    "run_id",
+    "started_at",
+    "committed_at",
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +93,8 @@ class UnusualMemory:
     """The verdicts of a watch; for one watch at a time."""
 
     judged: dict[Stream, _Judged] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+    """Customers whose warehouse did not answer at the last look: they come last, so that no others wait for them."""
 
 
 class UnusualWatch:
@@ -100,54 +118,68 @@ class UnusualWatch:
         """Return what is unusual in each stream's newest loaded hour."""
         now, snapshot = self._clock.now(), self._registry.snapshot()
         customers = [each.slug for each in snapshot.customers if self._customer in (None, each.slug)]
+        snapshot = replace(snapshot, events=())  # the larger part of it, and not needed
         self._forget(set(customers), Hour.of(now).plus(-KEPT_HOURS))
         unread: set[str] = set()
-        recent = tuple(Hour.of(now).plus(-back) for back in range(1, RECENT_HOURS + 1))
-        new: dict[str, dict[Stream, LedgerRow]] = {}
-        for row in self._read(snapshot, customers, recent, unread):
-            stream = Stream(row.customer, row.event)
-            known, found = self._memory.judged.get(stream), new.setdefault(row.customer, {})
-            is_known = known is not None and (row.hour, row.committed_at) <= (known.verdict.hour, known.committed_at)
-            if not is_known and (stream not in found or found[stream].hour < row.hour):
-                found[stream] = row
-        chosen = {customer: new[customer] for customer in sorted(each for each in new if new[each])}
-        later = list(chosen)[MAX_CUSTOMERS_PER_LOOK:]
-        for customer in later:
-            del chosen[customer]
-        self._judge(snapshot, chosen, unread)
-        return UnusualReport(now, self._by_customer(customers), len(later), frozenset(unread))
+        new = self._new(snapshot, customers, Hour.of(now), unread)
+        chosen = sorted(new, key=lambda each: (each in self._memory.unread, each))[:MAX_CUSTOMERS_PER_LOOK]
+        self._judge(snapshot, {customer: new[customer] for customer in chosen}, unread)
+        self._memory.unread = unread
+        return UnusualReport(now, self._by_customer(customers), len(new) - len(chosen), frozenset(unread))
 
-    def _judge(self, snapshot: Snapshot, new: Mapping[str, Mapping[Stream, LedgerRow]], unread: set[str]) -> None:
-        """Judge hours, those of one hour with one reading of history."""
-        by_hour: dict[Hour, list[LedgerRow]] = {}
-        for found in new.values():
-            for row in found.values():
-                by_hour.setdefault(row.hour, []).append(row)
-        for hour, rows in by_hour.items():
-            customers = sorted({row.customer for row in rows})
-            history: dict[Stream, dict[Hour, HourFigures]] = {}
-            for past in self._read(snapshot, customers, comparable_hours(hour), unread):
-                history.setdefault(Stream(past.customer, past.event), {})[past.hour] = figures_of(past)
-            for row in rows:
-                if row.customer not in unread:
-                    stream = Stream(row.customer, row.event)
-                    thresholds = self._book.of(row.customer)
-                    verdict = judge_hour(stream, hour, figures_of(row), history.get(stream, {}), thresholds)
-                    self._memory.judged[stream] = _Judged(verdict, row.committed_at)
+    def _new(
+        self, snapshot: Snapshot, customers: Sequence[str], open_hour: Hour, unread: set[str]
+    ) -> dict[str, dict[str, Hour]]:
+        """Return by customer and event the newest hour that was loaded since it was judged."""
+        new: dict[str, dict[str, Hour]] = {}
+        recent = tuple(open_hour.plus(-back) for back in range(RECENT_HOURS, 0, -1))
+        for customer, event, start, raw, committed in self._read(snapshot, customers, recent, _NEWS, unread):
+            if not raw:
+                continue
+            hour = Hour.of(_aware(start))
+            known = self._memory.judged.get(Stream(customer, event))
+            if known is None or (hour, _aware(committed)) > (known.verdict.hour, known.committed_at):
+                found = new.setdefault(customer, {})
+                found[event] = max(found.get(event, hour), hour)
+        return new
+
+    def _judge(self, snapshot: Snapshot, new: Mapping[str, Mapping[str, Hour]], unread: set[str]) -> None:
+        """Judge hours; of the ledgers, those of few customers are in memory at a time."""
+        by_hour: dict[Hour, list[str]] = {}
+        for customer, found in new.items():
+            for hour in set(found.values()):
+                by_hour.setdefault(hour, []).append(customer)
+        for hour, customers in by_hour.items():
+            hours = (*comparable_hours(hour), hour)
+            for start in range(0, len(customers), CUSTOMERS_PER_QUESTION):
+                asked = customers[start : start + CUSTOMERS_PER_QUESTION]
+                figures: dict[Stream, dict[Hour, HourFigures]] = {}
+                for values in self._read(snapshot, asked, hours, _FIGURES, unread):
+                    customer, event, begin, raw, *_ = values
+                    if raw:
+                        figures.setdefault(Stream(customer, event), {})[Hour.of(_aware(begin))] = figures_of(values)
+                for stream, past in figures.items():
+                    if hour in past and new[stream.customer].get(stream.event) == hour:
+                        verdict = judge_hour(stream, hour, past[hour], past, self._book.of(stream.customer))
+                        self._memory.judged[stream] = _Judged(verdict, past[hour].committed_at)
 
     def _read(
-        self, snapshot: Snapshot, customers: Sequence[str], hours: tuple[Hour, ...], unread: set[str]
-    ) -> Iterator[LedgerRow]:
-        """Yield ledger rows with records; note the customers whose warehouse does not answer."""
+        self,
+        snapshot: Snapshot,
+        customers: Collection[str],
+        hours: tuple[Hour, ...],
+        columns: tuple[str, ...],
+        unread: set[str],
+    ) -> Iterator[Sequence[Any]]:
+        """Yield ledger rows; note the customers whose warehouse does not answer."""
         if not customers:
             return
-        for answer in self._ledgers.read(snapshot, LedgerQuestion(frozenset(customers), min(hours), hours)):
+        for answer in self._ledgers.read(
+            snapshot, LedgerQuestion(frozenset(customers), min(hours), hours, columns=columns)
+        ):
             if answer.error is not None:
                 unread.update(answer.customers)
-            for values in answer.rows:
-                row = LedgerRow.of(values)
-                if row.counts.raw:
-                    yield row
+            yield from answer.rows
 
     def _forget(self, customers: set[str], oldest: Hour) -> None:
         self._memory.judged = {
@@ -169,17 +201,12 @@ def comparable_hours(hour: Hour) -> tuple[Hour, ...]:
     return tuple(sorted(daily | {hour.plus(-back) for back in range(1, NEAR_HOURS + 1)}))
 
 
-def figures_of(row: LedgerRow) -> HourFigures:
-    """Return what is judged of a ledger row."""
-    counts = row.counts
-    seconds = max((row.committed_at - row.started_at).total_seconds(), 0.0)
-    return HourFigures(
-        counts.raw,
-        counts.rows,
-        counts.duplicates,
-        counts.rejected,
-        counts.discarded,
-        seconds,
-        row.committed_at,
-        row.run_id,
-    )
+def figures_of(values: Sequence[Any]) -> HourFigures:
+    """Return what is judged of a ledger row, given in the order of _FIGURES; its times are UTC, naive or aware."""
+    _, _, _, raw, rows, duplicates, rejected, discarded, run_id, started_at, committed_at = values
+    seconds = max((committed_at - started_at).total_seconds(), 0.0)
+    return HourFigures(raw, rows, duplicates, rejected, discarded, seconds, _aware(committed_at), run_id)
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

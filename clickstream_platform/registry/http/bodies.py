@@ -100,19 +100,25 @@ class CustomerPatch(Body):
     isolated: StrictBool | None = None
 
 
+DEADLINE = (
+    "Minutes after the end of an hour by which it must be loaded. "
+    "null: the platform's (CLICKSTREAM_FRESHNESS_DEADLINE_MINUTES, 120 by default)."
+)
+
+
 class NewEvent(Body):
     """An event to add, or to bring back."""
 
     name: Name
     slug: Slug | None = Field(default=None, description="Default: made of the name.")
-    freshness_deadline_minutes: Minutes | None = None
+    freshness_deadline_minutes: Minutes | None = Field(default=None, description=DEADLINE)
 
 
 class EventPatch(Body):
     """What is to change about an event."""
 
     display_name: Name | None = Field(default=None, description="null leaves it as it is.")
-    freshness_deadline_minutes: Minutes | None = Field(default=None, description="null: nobody watches.")
+    freshness_deadline_minutes: Minutes | None = Field(default=None, description=DEADLINE)
 
 
 class NewContract(Body):

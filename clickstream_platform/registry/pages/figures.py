@@ -32,6 +32,8 @@ class Figures:
     """False when the warehouse did not answer just now."""
     states: Mapping[str, StreamState] = field(default_factory=dict)
     """What the watch over all streams said last, by slug."""
+    default_deadline_minutes: int = 0
+    """Of events without a deadline of their own; 0: none, or not known without a watch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,10 @@ class KnownFigures:
     def of_customer(self, customer: Customer, now: datetime) -> Figures:
         """Return the figures of now, or else the last ones known, which say that they are not current."""
         figures = self._of_ledger(customer, now)
-        return figures if self._states is None else replace(figures, states=self._states.of_customer(customer))
+        if self._states is None:
+            return figures
+        default = self._states.default_deadline_minutes
+        return replace(figures, states=self._states.of_customer(customer), default_deadline_minutes=default)
 
     def _of_ledger(self, customer: Customer, now: datetime) -> Figures:
         if self._statistics is None:
@@ -86,5 +91,7 @@ def event_rows(events: Iterable[Event], figures: Figures, now: datetime) -> list
         if word is not None and state is not None:
             rows.append(EventRow(event, word, found, state.reason))
         else:
-            rows.append(EventRow(event, freshness_of(event, found, now, is_known=is_known), found))
+            default = figures.default_deadline_minutes
+            word = freshness_of(event, found, now, is_known=is_known, default_minutes=default)
+            rows.append(EventRow(event, word, found))
     return rows

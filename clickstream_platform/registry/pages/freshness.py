@@ -37,7 +37,7 @@ MEANINGS: Mapping[Freshness, str] = {
     Freshness.BLOCKED: "Records arrived and can't be loaded until a person acts.",
     Freshness.SILENT: "All that arrived is in the table, but the newest hour whose deadline has passed had no record.",
     Freshness.NEVER_SEEN: "No record of this event has ever arrived.",
-    Freshness.NOT_WATCHED: "The event has no deadline, so nobody is told when it is late.",
+    Freshness.NOT_WATCHED: "The event has no deadline of its own and the platform none for such events.",
     Freshness.WAITING: "The event arrived by itself and is not loaded until somebody activates it.",
     Freshness.PAUSED: "Loading is paused; what arrives is kept and loaded when the event is resumed.",
     Freshness.REMOVED: "The event is not loaded any more; its table stays as it is.",
@@ -66,11 +66,17 @@ def watched_word(event: Event, state: StreamState | None) -> Freshness | None:
 
 
 def freshness_of(
-    event: Event, statistics: EventStatistics | None, now: datetime, *, is_known: bool = True
+    event: Event,
+    statistics: EventStatistics | None,
+    now: datetime,
+    *,
+    is_known: bool = True,
+    default_minutes: int = 0,
 ) -> Freshness:
     """Return the word for an event; `statistics` is None when nothing of it was ever loaded.
 
-    `is_known` is False when the warehouse could not be asked. An hour is due when the deadline has passed since its
+    `is_known` is False when the warehouse could not be asked; `default_minutes` is the deadline of an event without one
+    of its own, 0 for none. An hour is due when the deadline has passed since its
     end. What is loaded counts as arrived, whether it was announced or not.
     """
     if event.state in _BY_STATE:
@@ -80,10 +86,11 @@ def freshness_of(
         return Freshness.NEVER_SEEN
     if not is_known:
         return Freshness.UNKNOWN
-    if event.freshness_deadline_minutes is None:
+    minutes = event.freshness_deadline_minutes or default_minutes
+    if not minutes:
         return Freshness.NOT_WATCHED
     # Hours are compared in their written form, whose order is that of time.
-    due = str(newest_due_hour(event.freshness_deadline_minutes, now))
+    due = str(newest_due_hour(minutes, now))
     if loaded is None:
         return Freshness.LATE if event.first_seen_hour is not None and event.first_seen_hour <= due else Freshness.FRESH
     if loaded >= due:

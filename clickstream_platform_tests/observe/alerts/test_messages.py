@@ -58,6 +58,13 @@ def test_many_groups_name_the_runbooks_of_all_kinds() -> None:
     assert "more groups: `clickstream alerts list` shows all." in body
 
 
+def test_the_runbook_is_never_cut_off() -> None:
+    streams = [alert(Finding("stream_late", "acme", "e" * 99 + str(n), "why " * 75, at(0))) for n in range(10)]
+    body = compose((News("g", new=streams),), at(60), LINKS).body
+    assert len(body) <= MAX_BODY_CHARACTERS
+    assert body.endswith("…\nWhat to do: https://wiki.example/runbooks/stream-late.md")
+
+
 @given(
     st.text(max_size=400),
     st.lists(st.text(min_size=1, max_size=100), min_size=1, max_size=120),

@@ -104,6 +104,7 @@ FAULTS = [
     ("kinds:\n  stream_lte: {}\nroutes: []", "routes.yaml:2: 'stream_lte' is no kind of finding"),
     ("timing: {fire_after_seconds: soon}\nroutes: []", "'fire_after_seconds' must be an integer from 0 to 31536000"),
     ("timing: {digest_at: 0}\nroutes: []", "'digest_at' must be an integer from 1"),
+    ("[" * 2_000, "routes.yaml: it is no YAML (RecursionError)"),
     ("a" * 300_000, "routes.yaml: it is longer than 262144 characters"),
 ]
 

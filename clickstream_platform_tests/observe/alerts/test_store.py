@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -73,11 +74,11 @@ def test_silences_are_kept_until_they_end(store: SqlAlertStore) -> None:
 
 
 def test_twenty_thousand_alerts_take_seconds(store: SqlAlertStore) -> None:
-    start = time.perf_counter()
+    start = time.process_time()  # of this process alone: others may keep the machine busy
     findings = [finding(customer=f"c{number % 400}", event=f"e{number // 400}") for number in range(20_000)]
     store.save("me", advance({}, [seen(*findings)], at(0), Timing()))
     assert len(store.load(at(1), 600).alerts) == 20_000
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
 
 
 @pytest.mark.parametrize("url", ["no url", "nosuchdb://user:hunter2@host/x", "postgresql://u:hunter2@h:port/x"])
@@ -85,6 +86,25 @@ def test_an_address_that_cannot_be_right_is_refused_and_not_shown(url: str) -> N
     with pytest.raises(ConfigurationError, match="CLICKSTREAM_ALERTS_URL") as error:
         SqlAlertStore(url)
     assert "hunter2" not in str(error.value)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(AlertStoreUnavailableError, match="CLICKSTREAM_ALERTS_URL"):
+        SqlAlertStore(f"sqlite:///{tmp_path / 'file' / 'alerts.db'}")
+
+
+def test_what_a_wrong_clock_wrote_is_mended_and_nothing_else(store: SqlAlertStore) -> None:
+    later = advance({}, [seen(finding())], at(9_000), Timing(fire_after_seconds=0))
+    earlier = advance({}, [seen(finding(event="cart"))], at(1), Timing(fire_after_seconds=0))
+    store.save("me", later)
+    store.save("me", earlier)
+    store.record_failure("me", "chat", 1, at(9_000), "away")
+    store.mend_times("me", at(5))
+    memory = store.load(at(5), 600)
+    assert {each.event: each.changed_at for each in memory.alerts.values()} == {"page": at(5), "cart": at(1)}
+    assert memory.troubles["chat"].next_try == at(5)
+    assert store.take_lease("another", at(-9_000)), "the lease of a clock that was wrong is free"
 
 
 def test_a_database_that_is_away_is_tried_again() -> None:

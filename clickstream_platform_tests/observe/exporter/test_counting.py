@@ -11,7 +11,7 @@ import pytest
 from clickstream_platform.observe.exporter import names
 from clickstream_platform.observe.exporter.counting import SETTLING, RunCounting
 from clickstream_platform.observe.exporter.failures import KEPT, Failures
-from clickstream_platform.observe.exporter.figures import CheckState, FailedStream
+from clickstream_platform.observe.exporter.figures import CheckState, EndedRun, FailedStream
 from clickstream_platform.observe.exporter.tallies import CustomerLabels, Histogram, load_document, save_document
 from clickstream_platform.observe.metrics import MetricName
 from clickstream_platform_tests.observe.exporter.runs import ELEVEN, NOW, batch, ended
@@ -23,13 +23,17 @@ def counting(limit: int = 10) -> RunCounting:
     return RunCounting(LONG_AGO, CustomerLabels(limit))
 
 
+def count(of: RunCounting, runs: list[EndedRun]) -> list[EndedRun]:
+    return of.count(runs, NOW)
+
+
 def value(of: RunCounting, name: MetricName, *labels: str) -> float:
     return of.tallies.counters[name.name][labels]
 
 
 def test_a_run_moves_every_tally_of_its_customer() -> None:
     counts = counting()
-    counts.count([ended("r1", step_retries=2, is_retry=True)])
+    count(counts, [ended("r1", step_retries=2, is_retry=True)])
     assert [value(counts, names.RECORDS, "acme", outcome) for outcome in ("loaded", "duplicate", "rejected")] == [
         90,
         7,
@@ -61,25 +65,25 @@ def test_a_run_moves_every_tally_of_its_customer() -> None:
 
 def test_a_backfill_is_no_delay() -> None:
     counts = counting()
-    counts.count([ended("r1", is_backfill=True)])
+    count(counts, [ended("r1", is_backfill=True)])
     assert counts.tallies.histograms[names.HOUR_DELAY.name].total == 0
 
 
 def test_a_run_that_is_seen_again_counts_once_whatever_the_order() -> None:
     counts = counting()
     first, second = ended("r1", minutes_ago=9), ended("r2", minutes_ago=5)
-    assert counts.count([second]) == [second]
-    assert counts.count([second, first]) == [first]
-    assert counts.count([first, second]) == []
+    assert count(counts, [second]) == [second]
+    assert count(counts, [second, first]) == [first]
+    assert count(counts, [first, second]) == []
     assert value(counts, names.RUNS, "acme", "success") == 2
 
 
 def test_a_run_that_ended_before_the_count_began_is_left_out_also_when_it_is_changed_later() -> None:
     counts = counting()
     old = ended("r1", minutes_ago=60 + SETTLING.total_seconds() / 60)
-    assert counts.count([old]) == []
-    counts.count([ended("r2", minutes_ago=0)])
-    assert counts.count([ended("r3", minutes_ago=SETTLING.total_seconds() / 60)]) == []
+    assert count(counts, [old]) == []
+    count(counts, [ended("r2", minutes_ago=0)])
+    assert count(counts, [ended("r3", minutes_ago=SETTLING.total_seconds() / 60)]) == []
 
 
 def test_customers_have_their_series_before_their_first_run() -> None:
@@ -91,7 +95,7 @@ def test_customers_have_their_series_before_their_first_run() -> None:
 
 def test_customers_that_are_gone_lose_their_series() -> None:
     counts = counting()
-    counts.count([ended("r1"), ended("r2", "gone"), ended("r3", None, batches=())])
+    count(counts, [ended("r1"), ended("r2", "gone"), ended("r3", None, batches=())])
     counts.note_check(CheckState("gone", "reconciliation", True, NOW))
     counts.expect(["acme"])
     customers = {labels[0] for labels in counts.tallies.counters[names.RUNS.name]}
@@ -101,7 +105,7 @@ def test_customers_that_are_gone_lose_their_series() -> None:
 
 def test_more_customers_than_the_limit_are_counted_together() -> None:
     counts = counting(limit=2)
-    counts.count([ended(f"r{number}", f"customer{number}") for number in range(5)])
+    count(counts, [ended(f"r{number}", f"customer{number}") for number in range(5)])
     runs = counts.tallies.counters[names.RUNS.name]
     assert runs == {
         ("customer0", "success"): 1,
@@ -112,13 +116,13 @@ def test_more_customers_than_the_limit_are_counted_together() -> None:
 
 def test_the_memory_goes_on_where_it_was(tmp_path: Path) -> None:
     before, path = counting(), tmp_path / "folder" / "memory.json"
-    before.count([ended("r1", checks=(CheckState("acme", "reconciliation", True, NOW, "r1", "off by one"),))])
+    count(before, [ended("r1", checks=(CheckState("acme", "reconciliation", True, NOW, "r1", "off by one"),))])
     save_document(path, before.to_document())
     document = load_document(path)
     assert document is not None
     after = RunCounting.from_document(document, CustomerLabels())
     assert after.to_document() == before.to_document()
-    assert after.count([ended("r1")]) == []
+    assert count(after, [ended("r1")]) == []
     assert after.checks == before.checks
 
 
@@ -172,4 +176,16 @@ def test_old_failures_are_forgotten() -> None:
     failures = Failures()
     failures.take([ended("r1", **FAILED)], NOW)
     failures.take([], NOW + KEPT)
+    assert not failures.open
+
+
+def test_hours_that_several_runs_loaded_one_by_one_are_mended() -> None:
+    failures = Failures()
+    streams = (FailedStream("order", str(ELEVEN), "LoadError"), FailedStream("order", str(ELEVEN.plus(1)), "LoadError"))
+    failures.take([ended("r1", failed_streams=streams, **FAILED)], NOW)
+    failures.take([ended("r2", minutes_ago=5)], NOW)
+    (left,) = failures.open
+    assert left.hours == (str(ELEVEN.plus(1)),)
+    assert [each.hour for each in left.streams] == [str(ELEVEN.plus(1))]
+    failures.take([ended("r3", minutes_ago=1, batches=(batch("acme", ELEVEN.plus(1)),))], NOW)
     assert not failures.open

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -64,3 +65,32 @@ def test_probes_are_asked_again_after_their_interval() -> None:
     often = threading.Semaphore(0)
     with running(Probes([Probe("often", 0.01, often.release)])):
         assert all(often.acquire(timeout=10) for _ in range(3))
+
+
+def test_a_probe_that_returns_while_health_is_asked_is_no_trouble() -> None:
+    class Returning(Probe):
+        """Is being asked at the first look, and is not at any other."""
+
+        looks = iter([0.0])
+
+        def __getattribute__(self, name: str) -> object:
+            if name == "began_at":
+                return next(Returning.looks, None)
+            return object.__getattribute__(self, name)
+
+    assert Probes([Returning("hours", 60.0, lambda: None)], 0.0).find_stuck() == "probes that do not return: hours"
+
+
+def test_probes_that_hang_delay_the_end_once_and_not_each() -> None:
+    release = threading.Event()
+
+    def hang() -> None:
+        release.wait(60)
+
+    probes = Probes([Probe(f"hangs{number}", 60.0, hang) for number in range(40)])
+    probes.start()
+    began = time.monotonic()
+    probes.stop(0.25)
+    waited = time.monotonic() - began
+    release.set()
+    assert waited < 5, "one after the other would take ten seconds"

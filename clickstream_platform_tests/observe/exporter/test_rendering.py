@@ -15,6 +15,7 @@ from clickstream_platform.model.streams import Stream
 from clickstream_platform.observe.alerts.observation import Observation
 from clickstream_platform.observe.exporter.counting import RunCounting
 from clickstream_platform.observe.exporter.figures import (
+    CheckState,
     DaemonState,
     InstanceFigures,
     LocationState,
@@ -64,6 +65,7 @@ def test_dagster_as_it_is(state: PlatformState) -> None:
     runs = (
         OpenRun("r1", "acme", "queued", before, before, None, None),
         OpenRun("r2", "acme", "queued", NOW, NOW, None, None),
+        OpenRun("old", "tiny", "queued", NOW - timedelta(days=2), before, None, None, is_backfill=True),
         OpenRun("r3", "tiny", "started", before, before, before, 200.0),
     )
     daemons = (DaemonState("SENSOR", NOW - timedelta(seconds=20), 1), DaemonState("BACKFILL", None, 0))
@@ -78,7 +80,7 @@ def test_dagster_as_it_is(state: PlatformState) -> None:
     }
     assert dagster == {
         "runs": {("queued",): 2, ("started",): 1},
-        "queued_runs": {("acme",): 2},
+        "queued_runs": {("acme",): 2, ("tiny",): 1},
         "queue_age_seconds": {(): 300},
         "run_age_seconds": {(): 300},
         "overdue_runs": {(): 1},
@@ -149,9 +151,46 @@ def test_findings_are_counted_by_kind_once_each(state: PlatformState) -> None:
 
 
 def test_names_from_outside_are_label_values_whatever_they_hold(state: PlatformState) -> None:
-    state.counting.count([ended("r1", "naïve_客户")])
+    state.counting.count([ended("r1", "naïve_客户")], NOW)
     state.ledgers = LedgerFigures({"naïve_客户": 7}, {"naïve_客户": 8}, [(Stream("naïve_客户", "注文"), 7)])
     found = scrape(state)
     assert of(found, "clickstream_ledger_rows") == {("naïve_客户",): 7}
     assert of(found, "clickstream_top_stream_rows") == {("naïve_客户", "注文"): 7}
     assert of(found, "clickstream_pipeline_objects_total") == {("naïve_客户",): 4}
+
+
+def test_customers_that_are_counted_together_have_one_sample_of_each_check() -> None:
+    labels = CustomerLabels(limit=1)
+    state = PlatformState(RunCounting(NOW, labels), labels)
+    for customer, has_failed in (("acme", False), ("second", True), ("third", False)):
+        state.counting.note_check(CheckState(customer, "reconciliation", has_failed, NOW))
+    metrics = CollectorRegistry()
+    metrics.register(PlatformCollector(state, lambda: NOW))
+    lines = [
+        line
+        for line in generate_latest(metrics).decode().splitlines()
+        if line.startswith("clickstream_dagster_failed_checks{")
+    ]
+    assert lines == [
+        'clickstream_dagster_failed_checks{check="reconciliation",customer="(other)"} 1.0',
+        'clickstream_dagster_failed_checks{check="reconciliation",customer="acme"} 0.0',
+    ]
+
+
+def test_a_scrape_that_is_written_out_slowly_holds_up_no_probe(state: PlatformState) -> None:
+    families = PlatformCollector(state, lambda: NOW).collect()
+    next(families)
+    assert state.lock.acquire(blocking=False)
+
+
+def test_a_queue_that_nobody_can_look_at_does_not_grow(state: PlatformState) -> None:
+    before = NOW - timedelta(hours=2)
+    runs = (
+        OpenRun("r1", "acme", "queued", before - timedelta(seconds=60), before, None, None),
+        OpenRun("r2", "acme", "started", before, before, before - timedelta(seconds=30), 3_600.0),
+    )
+    state.instance = InstanceFigures(before, {}, runs, (), (), 0)
+    found = scrape(state)
+    ages = {name: of(found, f"clickstream_dagster_{name}")[()] for name in ("queue_age_seconds", "run_age_seconds")}
+    assert ages == {"queue_age_seconds": 60, "run_age_seconds": 30}
+    assert of(found, "clickstream_dagster_overdue_runs") == {(): 0}

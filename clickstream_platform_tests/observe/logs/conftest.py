@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +10,12 @@ import pytest
 
 from clickstream_platform.gateways.log_index import IndexKind, IndexOptions, open_log_index
 from clickstream_platform.observe.logs.shipping import ShippingOptions
-from clickstream_platform.observe.logs.starting import LogOptions, Logs, running_logs, start_logging
+from clickstream_platform.observe.logs.starting import LogOptions, Logs, start_logging
 from clickstream_platform_tests.log_index_stand_in.server import LogIndexStandIn, running_log_index
 
-FAST = ShippingOptions(linger_seconds=0.01, first_wait_seconds=0.02, longest_wait_seconds=0.1, tidy_seconds=0.1)
+FAST = ShippingOptions(
+    linger_seconds=0.01, first_wait_seconds=0.02, longest_wait_seconds=0.1, tidy_seconds=0.1, bound_seconds=0.05
+)
 StartLogs = Callable[..., Logs]
 
 
@@ -26,19 +27,21 @@ def index() -> Iterator[LogIndexStandIn]:
 
 
 @pytest.fixture
-def start(index: LogIndexStandIn, tmp_path: Path) -> Iterator[StartLogs]:
+def start(index: LogIndexStandIn, tmp_path: Path) -> StartLogs:
     """Give a function that starts the logs of this process towards the stand-in."""
 
-    def begin(kind: IndexKind = "opensearch", shipping: ShippingOptions = FAST, timeout: float = 10.0) -> Logs:
+    def begin(
+        kind: IndexKind = "opensearch",
+        shipping: ShippingOptions = FAST,
+        timeout: float = 10.0,
+        secret: Callable[[], str] = lambda: "",
+    ) -> Logs:
         options = LogOptions("batcher", "1.0", has_console=False, folder=tmp_path / "logs", shipping=shipping)
-        where = IndexOptions(index.url, kind, timeout_seconds=timeout)
-        return start_logging(options, lambda: open_log_index(where))
+        return start_logging(
+            options, lambda: open_log_index(IndexOptions(index.url, kind, timeout_seconds=timeout, secret=secret()))
+        )
 
-    yield begin
-    if (logs := running_logs()) is not None:
-        logs.close(0.0)
-    for name in ("clickstream_platform", "uvicorn"):
-        logging.getLogger(name).setLevel(logging.NOTSET)
+    return begin
 
 
 def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:

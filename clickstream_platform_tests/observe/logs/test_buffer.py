@@ -117,3 +117,30 @@ def test_a_process_whose_file_was_taken_begins_a_new_one(folders: Folders) -> No
     file.unlink()
     folder.append([b"kept"], 1_000)
     assert texts(folder) == ["kept"]
+
+
+def test_zeros_that_a_machine_left_when_it_stopped_are_left_out(folders: Folders) -> None:
+    folder = folders.create()
+    folder.append([b"1", b"\0" * 500, b"2"], 10_000)
+    assert texts(folder) == ["1", "2"]
+
+
+def test_a_file_that_was_taken_while_it_was_sent_leaves_nothing_behind(folders: Folders) -> None:
+    folder = folders.create()
+    for _ in range(3):
+        folder.append([b"x" * 100], 50)
+        batch = folder.next_batch(10, 1_000)
+        assert batch is not None
+        batch.file.unlink()
+        folder.mark_sent(batch)
+    assert folder._sent == {}
+
+
+def test_a_clock_that_was_set_back_does_not_make_the_newest_file_the_oldest(folders: Folders) -> None:
+    folder = folders.create()
+    for text in (b"1", b"2", b"3"):
+        folder.append([text * 1_000], 1_000)
+    for file, moment in zip(sorted(folder.path.glob("*.ndjson")), (5_000, 1_000, 1_100), strict=True):
+        os.utime(file, (moment, moment))
+    assert keep_within(folders.root, 2_100) == 1
+    assert [text[0] for text in texts(folder)] == ["2", "3"]

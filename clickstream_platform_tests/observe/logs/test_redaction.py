@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
+from collections import OrderedDict
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clickstream_platform.observe.logs import known_secrets
+from clickstream_platform.observe.logs.known_secrets import MASK, remember_secret, remember_secret_document
 from clickstream_platform.observe.logs.redaction import (
     MAX_TEXT,
     mask_values,
     redact,
     redact_secrets,
-    remember_secret,
-    remember_secret_document,
 )
+
+
+@pytest.fixture(autouse=True)
+def _secrets_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    for known in ("_lasting", "_passing"):
+        monkeypatch.setattr(known_secrets, known, OrderedDict())
+    monkeypatch.setattr(known_secrets, "_searched", ())
+
 
 SECRETS = {
     "password=hunter2secret": "hunter2secret",
@@ -59,6 +70,8 @@ VALUES = {
     "1 validation error: input_value=jane, input_type=str": "jane",
     "invalid literal: b'jane\\xff'": "jane",
     "the line 'one\ntwo jane' is refused": "jane",
+    "Could not convert string 'UPDATE Jane Doe and SET her free' to INT32": "Jane",
+    "mail jane%40example%2Ecom bounced": "jane",
 }
 KEPT = [
     "acme 2026-11-22T09: staged 120 rows of 3 events, digest 0123456789abcdef0123456789abcdef01234567",
@@ -109,6 +122,63 @@ def test_a_known_secret_disappears_wherever_it_is() -> None:
     assert redact("loader has another known thing.") == "loader has <masked>."
     remember_secret("abc")  # too short to be one: it would be found in every second word
     assert redact("abc") == "abc"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        'p@ss/wörd, "x" 1',
+        "p%40ss%2Fw%C3%B6rd%2C%20%22x%22%201",
+        "p%40ss%2Fw%C3%B6rd%2C+%22x%22+1",
+        json.dumps('p@ss/wörd, "x" 1')[1:-1],
+        base64.b64encode('p@ss/wörd, "x" 1'.encode()).decode(),
+        base64.urlsafe_b64encode('loader:p@ss/wörd, "x" 1'.encode()).decode(),
+        base64.b64encode('a user:p@ss/wörd, "x" 1 and more'.encode()).decode(),
+    ],
+)
+def test_a_known_secret_disappears_in_each_form_that_it_is_sent_in(form: str) -> None:
+    remember_secret('p@ss/wörd, "x" 1')
+    hidden = redact_secrets(f"GET /?q={form}&next HTTP/1.1")
+    assert MASK in hidden
+    assert form[len(form) // 2 - 4 : len(form) // 2 + 4] not in hidden
+
+
+def test_a_secret_that_encodes_something_short_hides_no_other_word() -> None:
+    remember_secret("%20%20")
+    assert redact_secrets("a  b") == "a  b"
+
+
+def test_a_password_of_an_address_is_known_as_it_is_and_as_it_is_written() -> None:
+    remember_secret("other%2Fw%40rd")
+    assert redact_secrets("login other/w@rd, or other%2Fw%40rd") == f"login {MASK}, or {MASK}"
+
+
+def test_passwords_that_pass_push_out_none_that_last() -> None:
+    remember_secret("the lasting secret")
+    for number in range(2_000):
+        remember_secret(f"passing password {number:04}", is_passing=True)
+    assert redact_secrets("the lasting secret, passing password 1999") == f"{MASK}, {MASK}"
+
+
+def test_many_known_secrets_take_no_long() -> None:
+    for number in range(2_000):
+        remember_secret(f"{number:04} known secret", is_passing=True)
+    started = time.process_time()
+    redact_secrets("a line of the usual length, about nothing much " * 3)
+    assert time.process_time() - started < 0.05
+
+
+@pytest.mark.parametrize("planted", ["jane.doe@example.com", "4111 1111 1111 1111", "a secret that is known", "'jane'"])
+def test_a_long_text_is_not_cut_within_a_value(planted: str) -> None:
+    remember_secret("a secret that is known")
+    begun = planted[: len(planted) // 2]
+    for position in range(MAX_TEXT - len(planted) - 1, MAX_TEXT + 1):
+        text = f"{'x ' * (position // 2)}{planted} {'y' * 20_000}"
+        assert begun not in redact(text)
+        assert len(redact(text)) <= MAX_TEXT + 100
+    shrinking = f"'{'x' * (MAX_TEXT - 100)}' {'x ' * 300}"
+    for position in range(20):
+        assert begun not in redact(f"{shrinking}{'x' * position} {planted} {planted} " * 2)
 
 
 @given(st.text(min_size=8, max_size=60))

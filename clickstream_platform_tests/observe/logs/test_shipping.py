@@ -88,14 +88,6 @@ def test_a_line_that_is_refused_for_good_keeps_no_other_waiting(start: StartLogs
     assert logs.figures.refused == 1
 
 
-def test_requests_that_are_too_large_become_smaller(start: StartLogs, index: LogIndexStandIn) -> None:
-    index.engine.faults.max_bytes = 5_000
-    start()
-    write_numbered()
-    until(lambda: len(numbered(index)) == len(NUMBERED))
-    assert numbered(index) == NUMBERED
-
-
 def test_a_log_call_never_waits_for_an_index_that_hangs(start: StartLogs, index: LogIndexStandIn) -> None:
     index.delay_seconds = 60
     logs = start(timeout=30.0)

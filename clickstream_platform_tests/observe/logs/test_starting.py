@@ -10,8 +10,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from clickstream_platform.observe.log_metrics import register_logs
@@ -127,6 +129,52 @@ time.sleep(60)
     assert result.returncode == 128 + signal.SIGTERM
     assert index.messages() == ["the last line"]
     assert list(tmp_path.iterdir()) == []
+
+
+UNCAUGHT = {
+    "main": "int('jane planted')",
+    "thread": "thread = threading.Thread(target=int, args=('jane planted',)); thread.start(); thread.join()",
+    "destructor": "type('X', (), {'__del__': lambda self: int('jane planted')})()",
+    "task": "asyncio.new_event_loop().call_exception_handler({'message': 'x', 'exception': ValueError(31415926535)})",
+    "future": "logging.getLogger('asyncio').error('<Future exception=Odd(31415926535)>')",
+}
+
+
+@pytest.mark.parametrize("code", UNCAUGHT.values(), ids=UNCAUGHT)
+def test_an_error_that_nobody_caught_is_a_line_without_values(code: str) -> None:
+    script = f"""
+import asyncio, logging, threading
+from clickstream_platform.observe.logs.starting import LogOptions, start_logging
+start_logging(LogOptions("collector"))
+{code}
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=50)
+    (line,) = map(json.loads, result.stderr.splitlines())
+    assert line["log.level"] in ("error", "critical")
+    assert not any(planted in result.stderr for planted in ("jane", "planted", "31415926535"))
+
+
+def test_the_end_of_the_logs_gives_the_hooks_back(start: StartLogs) -> None:
+    before = sys.excepthook, threading.excepthook, sys.unraisablehook
+    logs = start_logging(LogOptions("registry"), console=io.StringIO())
+    assert sys.excepthook is not before[0]
+    logs.close()
+    assert (sys.excepthook, threading.excepthook, sys.unraisablehook) == before
+
+
+def test_without_any_folder_a_line_says_that_nothing_is_sent(tmp_path: Path, index: LogIndexStandIn) -> None:
+    (tmp_path / "file").write_text("no folder")
+    script = f"""
+import logging, tempfile
+from pathlib import Path
+from clickstream_platform.gateways.log_index import IndexOptions, open_log_index
+from clickstream_platform.observe.logs.starting import LogOptions, start_logging
+tempfile.tempdir = {str(tmp_path / "file")!r}
+start_logging(LogOptions("run", has_console=False, folder=Path({str(tmp_path / "file" / "logs")!r})),
+              lambda: open_log_index(IndexOptions({index.url!r})))
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=50)
+    assert "no log line is sent" in result.stderr
 
 
 def test_the_figures_are_metrics(start: StartLogs, index: LogIndexStandIn) -> None:

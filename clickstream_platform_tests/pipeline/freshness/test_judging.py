@@ -110,6 +110,13 @@ def test_a_late_stream_says_since_when_and_which_hours() -> None:
     assert dict(finding.detail) == {"status": "late", "missing_hours": 8, "oldest_missing_hour": "2026-11-22T01"}
 
 
+def test_hours_that_are_not_told_one_by_one_are_counted() -> None:
+    hours = tuple(missing(EIGHT.plus(-number)) for number in range(5, -1, -1))
+    judgement = judge(replace(FACTS, missing=hours, more_missing=60), NOW)
+    assert judgement.state.reason.endswith(" and 61 more arrived and are not in the table")
+    assert finding_of(judgement).detail["missing_hours"] == 66
+
+
 def test_a_blocked_stream_names_the_error_and_its_run() -> None:
     finding = finding_of(judge(replace(FACTS, missing=(missing(NINE),), failures=(FAILURE,)), NOW))
     assert finding.summary == "acme/sale is blocked: the load of the hour 2026-11-22T09 failed: LoadError"

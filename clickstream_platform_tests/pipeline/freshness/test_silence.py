@@ -79,7 +79,22 @@ def test_a_greater_surprise_takes_longer() -> None:
     always = history(lambda _: True)
     found = silence_of(always, LAST, LAST.plus(4), SilenceOptions(surprise=5.0))
     assert found is not None
-    assert (found.is_silent, found.surprise) == (False, 4.0)
+    assert found.surprise == pytest.approx(4.0)
+    assert not found.is_silent
+
+
+@given(st.integers(1, 600), st.integers(0, 600), st.integers(0, 5))
+def test_judging_on_from_what_was_said_is_like_judging_at_once(first: int, later: int, every: int) -> None:
+    past = history(lambda hour: hour.start.hour % (every + 1) == 0)
+    before = silence_of(past, LAST, LAST.plus(first))
+    on, at_once = (silence_of(past, LAST, LAST.plus(first + later), before=each) for each in (before, None))
+    assert on is not None
+    assert at_once is not None
+    assert (on.is_silent, on.is_history_short, on.empty_hours) == (
+        at_once.is_silent, at_once.is_history_short, at_once.empty_hours,
+    )  # fmt: skip
+    assert on.surprise == pytest.approx(at_once.surprise)
+    assert silence_of(past, LAST, LAST.plus(first), before=on) == before  # a deadline that became longer
 
 
 @pytest.mark.parametrize("due", [LAST, LAST.plus(-5)])

@@ -216,7 +216,7 @@ def test_a_warehouse_that_is_away_makes_nobody_late_and_is_told_after_minutes(
     set_to(clock, NOW + timedelta(hours=2))
     report = watch.look()
     assert words(report) == {"acme/sale": "late", "acme/view": "fresh"}
-    assert report.troubles == ()
+    assert [finding.kind for finding in report.findings()] == ["stream_late"]
     set_to(clock, NOW + timedelta(hours=2, minutes=5))
     (trouble,) = watch.look().troubles
     assert (trouble.kind, trouble.what, trouble.customers) == ("warehouse_away", "default", frozenset({"acme"}))

@@ -9,14 +9,19 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from clickstream_platform.bench import unusual_looks
+from clickstream_platform.bench.freshness_looks import Load
+from clickstream_platform.errors import WarehouseUnavailableError
 from clickstream_platform.gateways.clock import FixedClock
 from clickstream_platform.model.hours import hour_range
 from clickstream_platform.model.streams import Stream
 from clickstream_platform.pipeline.freshness.ledgers import WarehouseLedgers
+from clickstream_platform.pipeline.freshness.ports import LedgerAnswer, LedgerQuestion
 from clickstream_platform.pipeline.unusual import watching
 from clickstream_platform.pipeline.unusual.hours import CONTENT, VOLUME
 from clickstream_platform.pipeline.unusual.thresholds import ThresholdBook
 from clickstream_platform.pipeline.unusual.watching import UnusualReport, UnusualWatch, comparable_hours
+from clickstream_platform.registry.entities import Snapshot
 from clickstream_platform.settings import Settings
 from clickstream_platform.wiring import Wiring
 from clickstream_platform_tests.pipeline.freshness.parts import ledger_row, write_ledger
@@ -100,6 +105,29 @@ def test_customers_beyond_the_limit_of_a_look_wait(wiring: Wiring, monkeypatch: 
     assert (first.waiting, second.waiting) == (1, 0)
     assert [len(first.customers[each].verdicts) for each in ("acme", "tiny")] == [1, 0]
     assert [len(second.customers[each].verdicts) for each in ("acme", "tiny")] == [1, 1]
+
+
+def test_customers_whose_history_is_not_answered_keep_no_others_waiting(
+    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ledgers(WarehouseLedgers):
+        def read(self, snapshot: Snapshot, question: LedgerQuestion) -> Iterator[LedgerAnswer]:
+            if "acme" in question.customers and len(question.hours or ()) > watching.RECENT_HOURS:
+                yield LedgerAnswer("default", ("acme",), error=WarehouseUnavailableError("reading", cause="too slow"))
+            else:
+                yield from super().read(snapshot, question)
+
+    monkeypatch.setattr(watching, "MAX_CUSTOMERS_PER_LOOK", 1)
+    write_ledger(path_of(wiring), [ledger_row(SALE, ELEVEN), ledger_row(OTHER, ELEVEN)])
+    watch = UnusualWatch(wiring.registry, Ledgers(wiring), wiring.clock, ThresholdBook())
+    assert watch.look().unread == {"acme"}
+    report = watch.look()
+    assert [len(report.customers[each].verdicts) for each in ("acme", "tiny")] == [0, 1]
+
+
+def test_the_benchmark_judges_all_of_its_streams() -> None:
+    figures = unusual_looks.run(Load(customers=5, events=4, late=0, silent=0))
+    assert (figures["streams judged"], figures["findings"], figures["looks until all are judged"]) == (20, 0, 1)
 
 
 def test_one_customer_can_be_looked_at_alone(wiring: Wiring) -> None:

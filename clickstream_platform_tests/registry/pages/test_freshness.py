@@ -87,6 +87,15 @@ def test_an_event_turns_late_at_its_deadline_and_not_a_second_before() -> None:
     assert freshness_of(found, statistics, moment) is Freshness.LATE
 
 
+def test_an_event_without_a_deadline_of_its_own_has_the_platforms() -> None:
+    found = event("01", "07", deadline=None)
+    assert freshness_of(found, loaded("06"), NOW, default_minutes=60) is Freshness.LATE
+    assert freshness_of(found, loaded("06"), NOW, default_minutes=120) is Freshness.FRESH
+    figures = Figures({"sale": loaded("06")}, NOW, is_current=True, default_deadline_minutes=60)
+    assert event_rows([found], figures, NOW)[0].freshness is Freshness.LATE
+    assert event_rows([event("01", "07", deadline=500)], figures, NOW)[0].freshness is Freshness.FRESH
+
+
 def test_every_word_is_explained() -> None:
     assert set(MEANINGS) == set(Freshness)
     assert all(text.endswith(".") for text in MEANINGS.values())
