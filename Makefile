@@ -14,6 +14,8 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --pyth
 	--no-emit-index-url --no-emit-find-links --annotation-style line --custom-compile-command 'make lock'
 # What builds the package itself, so that setup needs nothing but the lock file.
 BUILD_TOOLS := 'hatchling>=1.27' 'editables>=0.5'
+# What writes the image's bill of materials.
+SBOM_TOOLS := 'cyclonedx-bom>=7'
 
 # The settings of .env, where there is one, for the commands that work with data.
 WITH_SETTINGS := set -a; if [ -f .env ]; then . ./.env; fi; set +a;
@@ -92,6 +94,10 @@ lock: setup  ## Resolve the lock files anew after a change of pyproject.toml (UP
 		--output-file requirements.lock >/dev/null
 	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --group bench --constraints requirements.lock pyproject.toml \
 		--output-file requirements-bench.lock >/dev/null
+	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --constraints requirements.lock pyproject.toml \
+		--output-file deploy/image/requirements.lock >/dev/null
+	printf '%s\n' uv==$(UV_VERSION) $(BUILD_TOOLS) $(SBOM_TOOLS) | $(UV_COMPILE) $(if $(UPGRADE),--upgrade) \
+		--constraints requirements.lock - --output-file deploy/image/tools.lock >/dev/null
 
 clean:  ## Delete .venv and caches; .clickstream, with the demo's data, stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

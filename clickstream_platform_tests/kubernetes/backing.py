@@ -72,9 +72,10 @@ class Backing:
         try:
             cursor = connection.cursor()
             cursor.execute(f'SELECT count(*), count(DISTINCT id) FROM "{schema}"."{table}" WHERE {condition}')
-            rows, ids = cursor.fetchone()
+            (counted,) = cursor.fetchall()
         finally:
             connection.close()
+        rows, ids = counted
         return int(rows), int(ids)
 
 

@@ -86,7 +86,8 @@ class Cluster:
     @contextmanager
     def forwarded(self, service: str, port: int) -> Iterator[str]:
         """Yield an address of this machine that leads to a service, started again whenever kubectl gives up."""
-        local, is_over, running = free_port(), threading.Event(), []
+        local, is_over = free_port(), threading.Event()
+        running: list[subprocess.Popen[bytes]] = []
 
         def keep() -> None:
             while not is_over.is_set():
