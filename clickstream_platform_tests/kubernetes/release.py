@@ -31,6 +31,7 @@ from clickstream_platform_tests.kubernetes.cluster import Cluster, Object
 from clickstream_platform_tests.servers import CREDENTIALS
 
 IMAGE = "CLICKSTREAM_TEST_IMAGE"
+LOGS = "CLICKSTREAM_TEST_LOGS"
 RUN_PODS = "clickstream/role=runs"
 INSTALL_SECONDS = 900
 MAX_RUNS = 3
@@ -214,8 +215,19 @@ def installed(cluster: Cluster, backing: Backing, folder: Path) -> Iterator[Rele
         try:
             yield Release(cluster, backing, stack, write_key, seconds)
         finally:
+            if os.environ.get(LOGS):
+                _keep_logs(cluster, Path(os.environ[LOGS]))
             if not os.environ.get("CLICKSTREAM_TEST_KEEP"):
                 helm_command(cluster, "uninstall", RELEASE)
+
+
+def _keep_logs(cluster: Cluster, folder: Path) -> None:
+    """Write what each container of the namespace printed, and what happened there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for pod in cluster.pods():
+        name = pod["metadata"]["name"]
+        (folder / f"{name}.log").write_text(cluster.try_kubectl("logs", name, "--all-containers").stdout)
+    (folder / "events").write_text(cluster.try_kubectl("get", "events", "--sort-by", ".lastTimestamp").stdout)
 
 
 def _first_steps(cluster: Cluster, backing: Backing, helm: subprocess.Popen[Any], log: Path) -> tuple[str, str]:
