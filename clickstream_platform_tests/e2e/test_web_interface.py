@@ -164,7 +164,7 @@ def test_a_failed_check_has_a_row_for_the_stream_that_cannot_be_loaded(
         300,
         lambda: f"{evaluations(stack, 'tinyapp')}: {stack.runs()}",
     )
-    assert "tinyapp/invoice_paid" in evaluations(stack, "tinyapp")["freshness"]["description"]
+    assert "invoice_paid is blocked" in evaluations(stack, "tinyapp")["freshness"]["description"]
     page.goto(f"{stack.url}/assets/tinyapp/event_tables?view=checks&checkDetail=freshness")
     expect(page.get_by_text("offenders").first).to_be_visible(timeout=60_000)
     assert keep_picture(page, "checks", tmp_path).stat().st_size > 10_000
