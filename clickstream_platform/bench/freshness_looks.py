@@ -17,7 +17,7 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -171,7 +171,11 @@ def peak_mb() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
-def run(load: Load) -> dict[str, float]:
+Measure = Callable[[Load, Path, "multiprocessing.SimpleQueue[str]"], None]
+"""Measures a prepared load in a folder and puts its figures, as JSON, into the queue."""
+
+
+def run(load: Load, measure: Measure = measure) -> dict[str, float]:
     """Prepare a load and measure it in a new process; return seconds by kind of look, and memory in MB."""
     with tempfile.TemporaryDirectory() as folder:
         prepare(load, Path(folder))

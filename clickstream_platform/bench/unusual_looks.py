@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
 
-from clickstream_platform.bench.freshness_looks import NOW, Load, figures_table, peak_mb, prepare
+from clickstream_platform.bench.freshness_looks import NOW, Load, figures_table, peak_mb, run
 from clickstream_platform.gateways.clock import FixedClock
 from clickstream_platform.pipeline.freshness.ledgers import WarehouseLedgers
 from clickstream_platform.pipeline.unusual.thresholds import ThresholdBook
@@ -29,7 +28,7 @@ from clickstream_platform.settings import Settings
 from clickstream_platform.wiring import Wiring
 
 
-def measure(home: Path, answer: multiprocessing.SimpleQueue[str]) -> None:
+def measure(_: Load, home: Path, answer: multiprocessing.SimpleQueue[str]) -> None:
     """Look until nothing waits, and once more; runs in a process of its own."""
     figures: dict[str, float] = {"memory before, MB": peak_mb()}
     clock = FixedClock(NOW)
@@ -56,19 +55,6 @@ def measure(home: Path, answer: multiprocessing.SimpleQueue[str]) -> None:
     answer.put(json.dumps(figures))
 
 
-def run(load: Load) -> dict[str, float]:
-    """Prepare a load and measure it in a new process; return seconds by kind of look, and memory in MB."""
-    with tempfile.TemporaryDirectory() as folder:
-        prepare(load, Path(folder))
-        context = multiprocessing.get_context("spawn")
-        answer: multiprocessing.SimpleQueue[str] = context.SimpleQueue()
-        process = context.Process(target=measure, args=(Path(folder), answer))
-        process.start()
-        process.join()
-        figures: dict[str, float] = json.loads(answer.get())
-        return figures
-
-
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -76,7 +62,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     load = Load(**vars(parser.parse_args()), late=0, silent=0)
     title = f"What is unusual of {load.customers * load.events:,} streams"
-    Console().print(figures_table(title, run(load)))
+    Console().print(figures_table(title, run(load, measure)))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ from clickstream_platform.cli.support import JsonOption, handle_errors, print_js
 
 if TYPE_CHECKING:
     from clickstream_platform.batcher.config import BatcherConfig
-    from clickstream_platform.batcher.instance import Instance
     from clickstream_platform.batcher.shard_worker import Parts
     from clickstream_platform.settings import Settings
 
@@ -43,7 +42,7 @@ def batcher_command(
     from clickstream_platform.observe.log_metrics import register_logs
     from clickstream_platform.pipeline.logs import start_logging
 
-    settings = kinesis_settings(kinesis_stream)
+    settings, stop = kinesis_settings(kinesis_stream), _stop_on_signals()
     start_logging("batcher", settings)
     with tempfile.TemporaryDirectory(prefix="clickstream-batcher-", dir=settings.work_dir or None) as folder:
         parts = _parts(settings, _config(settings, Path(folder)))
@@ -53,7 +52,10 @@ def batcher_command(
             host, port, parts.metrics.registry, is_alive=instance.find_stuck, is_ready=instance.find_unready
         ) as bound:
             _logger.info("%s reads %s, health on http://%s:%d", owner, settings.kinesis_stream, host, bound)
-            _run(instance)
+            # With the default of 5 ms, 60 shards that catch up keep the thread that renews leases from running for
+            # seconds.
+            sys.setswitchinterval(SWITCH_SECONDS)
+            instance.run(stop)
 
 
 def _config(settings: Settings, folder: Path) -> BatcherConfig:
@@ -87,13 +89,12 @@ def _parts(settings: Settings, config: BatcherConfig) -> Parts:
     return Parts(config, reader, table, wiring.objects, wiring.clock, BatcherMetrics())
 
 
-def _run(instance: Instance) -> None:
-    # With the default of 5 ms, 60 shards that catch up keep the thread that renews leases from running for seconds.
-    sys.setswitchinterval(SWITCH_SECONDS)
+def _stop_on_signals() -> threading.Event:
+    """Return what is set when the process is told to end, also while it still starts: it ends in order then, too."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    instance.run(stop)
+    return stop
 
 
 @handle_errors

@@ -124,6 +124,11 @@ def is_usable_id(value: object) -> bool:
         return False
 
 
+def id_text(value: object) -> str:
+    """Return a usable messageId as text, the same however the item was read: numbers know no negative zero."""
+    return "0" if type(value) is RawNumber and value == "-0" else str(value)
+
+
 def _plan_times(record: Mapping[str, Any], sent: Any, arrival: Arrival, changes: _Changes) -> None:  # noqa: ANN401
     time, original = record.get("timestamp"), record.get("originalTimestamp")
     source = time if time is not None else original

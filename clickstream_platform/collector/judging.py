@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from clickstream_platform.collector.completing import Arrival, complete, is_text
+from clickstream_platform.collector.completing import Arrival, complete, id_text, is_text
 from clickstream_platform.errors import RejectedRecordError
 from clickstream_platform.model.damage_marker import DamageMarker
 from clickstream_platform.model.kinesis_records import KinesisEvent
@@ -78,7 +78,7 @@ def _accept(data: bytes, arrival: Arrival, max_event_bytes: int) -> KinesisEvent
             raise RejectedRecordError(RejectReason.NOT_AN_OBJECT, f"a JSON {type(value).__name__}")
         line, record = complete(data, arrival, value)
     event = _event_of(record)
-    identity = str(record["messageId"])
+    identity = id_text(record["messageId"])
     if len(line) > max_event_bytes:
         raise RejectedRecordError(RejectReason.TOO_LARGE, f"{len(line)} bytes, not {max_event_bytes} at most")
     return KinesisEvent(arrival.customer, event, identity, arrival.received_ms, line)

@@ -18,8 +18,8 @@ from clickstream_platform.defs.instance_metrics import names_of
 from clickstream_platform.defs.platform import Platform
 from clickstream_platform.defs.run_logs import follow_tick
 from clickstream_platform.defs.run_records import ended_run
-from clickstream_platform.defs.state import EVENT_TABLES, FRESHNESS, CustomerState, DefinitionsState
-from clickstream_platform.defs.telling import Offer, Told, materialized_at
+from clickstream_platform.defs.state import FRESHNESS, CustomerState, DefinitionsState
+from clickstream_platform.defs.telling import Offer, Told, loaded_at, tables_of
 from clickstream_platform.model.stream_status import StreamStatus
 from clickstream_platform.observe.exporter.failures import Failures
 from clickstream_platform.observe.exporter.figures import EndedRun
@@ -66,7 +66,7 @@ def build_freshness_sensor(state: DefinitionsState) -> dg.SensorDefinition:
 
     @dg.sensor(
         name=FRESHNESS_SENSOR,
-        asset_selection=dg.AssetSelection.assets(*(_tables(each) for each in state.customers)),
+        asset_selection=dg.AssetSelection.assets(*(tables_of(each) for each in state.customers)),
         minimum_interval_seconds=max(MIN_INTERVAL_SECONDS, state.sensor_interval_seconds),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Judges every stream against its deadline and reports the freshness check of each customer.",
@@ -84,7 +84,7 @@ def build_freshness_sensor(state: DefinitionsState) -> dg.SensorDefinition:
         finally:
             kept.lock.release()
         told = Told.from_cursor(context.cursor)
-        loaded = materialized_at(context.instance, {slug: _tables(each) for slug, each in customers.items()})
+        loaded = loaded_at(context.instance, state.customers)
         due = choose(told, report, customers, loaded)
         context.log.info(describe(report))
         events = [evaluation(customers[each.customer], each, report.at) for each in due]
@@ -96,7 +96,7 @@ def build_freshness_sensor(state: DefinitionsState) -> dg.SensorDefinition:
 def build_freshness_check(customer: CustomerState) -> dg.AssetChecksDefinition:
     """Return the check, which executed in the UI looks at this customer alone."""
 
-    @dg.asset_check(asset=_tables(customer), name=FRESHNESS, description=DESCRIPTION)
+    @dg.asset_check(asset=tables_of(customer), name=FRESHNESS, description=DESCRIPTION)
     def freshness(context: dg.AssetCheckExecutionContext, platform: Platform) -> dg.AssetCheckResult:
         """Look until every hour of the window was compared."""
         pipeline, slugs = platform.pipeline, {customer.slug: customer}
@@ -150,7 +150,7 @@ def evaluation(customer: CustomerState, found: CustomerFreshness, at: datetime) 
     """Return the result of a customer's check as an event."""
     each = result(found, at)
     return dg.AssetCheckEvaluation(
-        asset_key=_tables(customer),
+        asset_key=tables_of(customer),
         check_name=FRESHNESS,
         passed=each.passed,
         metadata=each.metadata,
@@ -221,7 +221,3 @@ def _digest(found: CustomerFreshness) -> str:
     lines = [f"{each.state.stream.event}\n{each.state.status}" for each in found.offenders]
     lines += [f"{status}{count}" for status, count in sorted(found.counts.items())]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
-
-
-def _tables(customer: CustomerState) -> dg.AssetKey:
-    return dg.AssetKey([customer.name, EVENT_TABLES])

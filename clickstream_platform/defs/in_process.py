@@ -6,23 +6,23 @@ them). Does not: what is done with them (`driver`).
 
 import logging
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import dagster as dg
-from dagster._config.config_schema import UserConfigSchema
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher import LaunchRunContext, RunLauncher
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
-from dagster._serdes import ConfigurableClass, ConfigurableClassData
+from dagster._serdes import ConfigurableClassData
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import Engine, event
 
+from clickstream_platform.defs.configurable import WithoutOptions
 from clickstream_platform.errors import ConfigurationError
 
 DEFINITIONS = "clickstream_platform.definitions"
@@ -30,7 +30,7 @@ DAEMON_LOGGER = "dagster.daemon"
 QUIET_LOGGERS = ("dagster", DAEMON_LOGGER)
 
 
-class WaitingRunLauncher(RunLauncher, ConfigurableClass):
+class WaitingRunLauncher(WithoutOptions, RunLauncher):
     """Keeps the runs that it is told to launch, for `drive` to execute."""
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
@@ -43,17 +43,6 @@ class WaitingRunLauncher(RunLauncher, ConfigurableClass):
     def inst_data(self) -> ConfigurableClassData | None:
         """What Dagster rebuilds it from."""
         return self._inst_data
-
-    @classmethod
-    def config_type(cls) -> UserConfigSchema:
-        """It has no options."""
-        return {}
-
-    @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
-        """Build it as Dagster asks."""
-        del config_value
-        return cls(inst_data)
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Keep the run."""

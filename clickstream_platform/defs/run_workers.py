@@ -13,16 +13,15 @@ import faulthandler
 import fcntl
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
 
 import dagster as dg
-from dagster._config.config_schema import UserConfigSchema
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
 from dagster._serdes import ConfigurableClassData
 
+from clickstream_platform.defs.configurable import WithoutOptions
 from clickstream_platform.defs.tags import MAX_RUNTIME_TAG
 
 FOLDER = "workers"
@@ -86,7 +85,7 @@ def _lock_path(home: Path, run_id: str) -> Path:
     return home / FOLDER / f"{run_id}.lock"
 
 
-class WatchedRunLauncher(DefaultRunLauncher):
+class WatchedRunLauncher(WithoutOptions, DefaultRunLauncher):
     """Launches runs as processes of the code server, and tells run monitoring when such a process is gone.
 
     For one machine, where daemon and workers share DAGSTER_HOME; in Kubernetes the pods are asked instead.
@@ -95,17 +94,6 @@ class WatchedRunLauncher(DefaultRunLauncher):
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         """Begin as Dagster asks."""
         super().__init__(inst_data)
-
-    @classmethod
-    def config_type(cls) -> UserConfigSchema:
-        """It has no options."""
-        return {}
-
-    @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
-        """Build it as Dagster asks."""
-        del config_value
-        return cls(inst_data)
 
     @property
     def supports_check_run_worker_health(self) -> bool:

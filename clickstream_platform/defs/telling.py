@@ -5,11 +5,13 @@ and the cursor that remembers. Does not: the results (`freshness`, `unusual`).
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+
+from clickstream_platform.defs.state import EVENT_TABLES, CustomerState
 
 TELL_AGAIN_AFTER = timedelta(hours=1)
 """The UI shows when a check was evaluated: an old result looks as if nobody looked."""
@@ -65,12 +67,17 @@ class Told:
         return [offer.key for offer in chosen]
 
 
-def materialized_at(instance: dg.DagsterInstance, assets: Mapping[str, dg.AssetKey]) -> dict[str, datetime]:
-    """Return when each asset was materialized last, by the names given; one that never was is not in it."""
-    names = {key: name for name, key in assets.items()}
-    entries = [record.asset_entry for record in instance.get_asset_records(list(names))]
+def tables_of(customer: CustomerState) -> dg.AssetKey:
+    """Return the asset whose checks these are."""
+    return dg.AssetKey([customer.name, EVENT_TABLES])
+
+
+def loaded_at(instance: dg.DagsterInstance, customers: Iterable[CustomerState]) -> dict[str, datetime]:
+    """Return when each customer's tables were materialized last, by slug; one whose tables never were is not in it."""
+    slugs = {tables_of(customer): customer.slug for customer in customers}
+    entries = [record.asset_entry for record in instance.get_asset_records(list(slugs))]
     return {
-        names[entry.asset_key]: datetime.fromtimestamp(entry.last_materialization_record.timestamp, UTC)
+        slugs[entry.asset_key]: datetime.fromtimestamp(entry.last_materialization_record.timestamp, UTC)
         for entry in entries
         if entry.last_materialization_record is not None
     }

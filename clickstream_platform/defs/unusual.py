@@ -14,8 +14,8 @@ import dagster as dg
 
 from clickstream_platform.defs.platform import Platform
 from clickstream_platform.defs.run_logs import follow_tick
-from clickstream_platform.defs.state import EVENT_TABLES, CustomerState, DefinitionsState
-from clickstream_platform.defs.telling import Offer, Told, materialized_at
+from clickstream_platform.defs.state import CustomerState, DefinitionsState
+from clickstream_platform.defs.telling import Offer, Told, loaded_at, tables_of
 from clickstream_platform.pipeline.opening import Pipeline
 from clickstream_platform.pipeline.unusual.hours import CONTENT, DURATION, VOLUME
 from clickstream_platform.pipeline.unusual.opening import open_unusual_watch
@@ -46,7 +46,7 @@ def build_unusual_sensor(state: DefinitionsState) -> dg.SensorDefinition:
 
     @dg.sensor(
         name=UNUSUAL_SENSOR,
-        asset_selection=dg.AssetSelection.assets(*(_tables(each) for each in state.customers)),
+        asset_selection=dg.AssetSelection.assets(*(tables_of(each) for each in state.customers)),
         minimum_interval_seconds=max(MIN_INTERVAL_SECONDS, state.sensor_interval_seconds),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Compares each stream's newest loaded hour with its history and reports the checks.",
@@ -62,7 +62,7 @@ def build_unusual_sensor(state: DefinitionsState) -> dg.SensorDefinition:
             kept.lock.release()
         told = Told.from_cursor(context.cursor)
         found = {slug: each for slug, each in report.customers.items() if slug in customers}
-        loaded = materialized_at(context.instance, {slug: _tables(each) for slug, each in customers.items()})
+        loaded = loaded_at(context.instance, state.customers)
         offers = [
             offer(each, check, loaded.get(slug)) for slug, each in found.items() for check in CHECKS if each.verdicts
         ]
@@ -77,7 +77,7 @@ def build_unusual_sensor(state: DefinitionsState) -> dg.SensorDefinition:
 
 def build_unusual_checks(customer: CustomerState) -> dg.AssetChecksDefinition:
     """Return the checks, which executed in the UI look at this customer alone."""
-    specs = [dg.AssetCheckSpec(name, asset=_tables(customer), description=text) for name, text in CHECKS.items()]
+    specs = [dg.AssetCheckSpec(name, asset=tables_of(customer), description=text) for name, text in CHECKS.items()]
 
     @dg.multi_asset_check(name=f"unusual_{customer.name}", specs=specs, can_subset=True)
     def unusual(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
@@ -108,7 +108,7 @@ def evaluation(customer: CustomerState, found: CustomerUnusual, check: str) -> d
     """Return the result of a check as an event."""
     each = result(customer, found, check)
     return dg.AssetCheckEvaluation(
-        asset_key=_tables(customer),
+        asset_key=tables_of(customer),
         check_name=check,
         passed=each.passed,
         metadata=each.metadata,
@@ -142,7 +142,7 @@ def result(customer: CustomerState, found: CustomerUnusual, check: str) -> dg.As
     more = f" and {len(findings) - 1} more" if len(findings) > 1 else ""
     good = f"Nothing unusual in the newest hour of {len(found.verdicts)} streams{short}."
     return dg.AssetCheckResult(
-        asset_key=_tables(customer),
+        asset_key=tables_of(customer),
         check_name=check,
         passed=not findings,
         severity=dg.AssetCheckSeverity.WARN,
@@ -161,7 +161,3 @@ def describe(report: UnusualReport) -> str:
 
 def _key(customer: str, check: str) -> str:
     return f"{customer}|{check}"
-
-
-def _tables(customer: CustomerState) -> dg.AssetKey:
-    return dg.AssetKey([customer.name, EVENT_TABLES])

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from clickstream_platform.health.judging import SENSORS
 from clickstream_platform.model.findings import Finding
+from clickstream_platform.observe.alerts.causes import PARTS
 from clickstream_platform.observe.alerts.observation import Observation
 from clickstream_platform.observe.exporter.failures import Failure
 from clickstream_platform.observe.exporter.figures import (
@@ -115,17 +116,23 @@ def _daemons(figures: InstanceFigures, pages: Pages, limits: Thresholds) -> Iter
     if failing:
         parts.append(f"errors in {name_some([each.name for each in failing])}")
     beats = [each.heartbeat_at for each in silent if each.heartbeat_at is not None]
-    detail = {"parts": ", ".join(each.name for each in (*silent, *failing))}
-    detail |= {each.name: each.error for each in failing if each.error}
     yield Finding(
         "daemon_unhealthy",
         None,
         None,
         f"Dagster's daemon: {'; '.join(parts)}",
         min(beats, default=figures.at),
-        detail,
+        _detail(silent, failing),
         links_of(page=pages.dagster("/deployment/daemons")),
     )
+
+
+def _detail(
+    silent: Sequence[DaemonState | SensorState], failing: Sequence[DaemonState | SensorState]
+) -> dict[str, str]:
+    """Return which parts of Dagster are in trouble, by which an alert holds others back, and their errors."""
+    parts = ", ".join(each.name for each in (*silent, *failing))
+    return {PARTS: parts} | {each.name: each.error for each in failing if each.error}
 
 
 def _is_silent(daemon: DaemonState, now: datetime, limits: Thresholds) -> bool:
@@ -150,7 +157,7 @@ def _sensors(figures: InstanceFigures, pages: Pages, limits: Thresholds) -> Iter
         None,
         f"Sensors: {'; '.join(parts)}",
         min(ticks, default=figures.at),
-        {"parts": ", ".join(each.name for each in (*stale, *failing))} | {each.name: each.error for each in failing},
+        _detail(stale, failing),
         links_of(page=pages.dagster("/automation")),
     )
 

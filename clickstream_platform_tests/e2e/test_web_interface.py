@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import orjson
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from clickstream_platform.model.hours import Hour
 from clickstream_platform_tests.e2e.stack import Stack, running_stack, wait_until
 from clickstream_platform_tests.transform.batches import track
 
@@ -131,24 +133,48 @@ def test_a_new_customer_appears_and_loads_without_a_restart(stack: Stack, tmp_pa
     assert rows == [{"n": 5}]
 
 
-def test_the_checks_tell_how_every_stream_stands(stack: Stack, page: Page, tmp_path: Path) -> None:
+def test_the_checks_tell_how_every_stream_stands(stack: Stack) -> None:
+    wanted = {"reconciliation", "freshness", "duration", "volume", "content"}
+
+    def are_told() -> bool:
+        return {name for name, found in evaluations(stack, "bigshop").items() if found} == wanted
+
+    wait_until(are_told, 240, lambda: str(evaluations(stack, "bigshop")))
+    freshness = evaluations(stack, "bigshop")["freshness"]
+    assert (freshness["success"], "as fresh as they must be" in freshness["description"]) == (True, True)
+
+
+def test_a_failed_check_has_a_row_for_the_stream_that_cannot_be_loaded(
+    stack: Stack, page: Page, tmp_path: Path
+) -> None:
+    stack.call("PATCH", "/customers/tinyapp", {"policy": {"load_threshold_percent": 10}})
+    stack.call("POST", "/customers/tinyapp/events", {"name": "Invoice Paid"})
+    schema = {"type": "object", "required": ["total"], "properties": {"total": {"type": "number"}}}
+    stack.call("POST", "/customers/tinyapp/events/invoice_paid/contracts", {"mode": "reject", "schema": schema})
+    # An hour that no look has listed yet: the one that ended last.
+    hour = Hour.of(datetime.now(UTC)).plus(-1)
+    records = tmp_path / "events.ndjson"
+    arrived = {"receivedAt": f"{hour}:20:00Z"}
+    records.write_bytes(
+        b"\n".join(track("Invoice Paid", f"i{each}", {"total": each}, **arrived) for each in (5, "x", "y"))
+    )
+    stack.run("ingest", str(records), "--customer", "tinyapp")
+    wait_until(
+        lambda: evaluations(stack, "tinyapp")["freshness"].get("success") is False,
+        300,
+        lambda: f"{evaluations(stack, 'tinyapp')}: {stack.runs()}",
+    )
+    assert "invoice_paid is blocked" in evaluations(stack, "tinyapp")["freshness"]["description"]
+    page.goto(f"{stack.url}/assets/tinyapp/event_tables?view=checks&checkDetail=freshness")
+    expect(page.get_by_text("offenders").first).to_be_visible(timeout=60_000)
+    assert keep_picture(page, "checks", tmp_path).stat().st_size > 10_000
+
+
+def evaluations(stack: Stack, customer: str) -> dict[str, dict[str, Any]]:
+    """Return what the web interface shows of each check of a customer's tables; empty: nothing yet."""
     query = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
       assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization {
         evaluation { success description } } } } } } } }"""
-
-    def evaluations() -> dict[str, dict[str, Any]]:
-        node = stack.ask(query, key={"path": ["bigshop", "event_tables"]})["assetNodeOrError"]
-        checks = node["assetChecksOrError"]["checks"]
-        return {
-            each["name"]: (each["executionForLatestMaterialization"] or {}).get("evaluation") or {} for each in checks
-        }
-
-    wanted = {"reconciliation", "freshness", "duration", "volume", "content"}
-    wait_until(
-        lambda: {name for name, found in evaluations().items() if found} >= wanted, 240, lambda: str(evaluations())
-    )
-    assert evaluations()["freshness"]["success"] is True
-    assert "as fresh as they must be" in evaluations()["freshness"]["description"]
-    page.goto(f"{stack.url}/assets/bigshop/event_tables?view=checks&checkDetail=freshness")
-    expect(page.get_by_text("as fresh as they must be").first).to_be_visible(timeout=60_000)
-    assert keep_picture(page, "checks", tmp_path).stat().st_size > 10_000
+    node = stack.ask(query, key={"path": [customer, "event_tables"]})["assetNodeOrError"]
+    checks = node["assetChecksOrError"]["checks"]
+    return {each["name"]: (each["executionForLatestMaterialization"] or {}).get("evaluation") or {} for each in checks}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -43,6 +42,7 @@ from clickstream_platform.defs.instance_metrics import read_instance
 from clickstream_platform.errors import ConfigurationError
 from clickstream_platform.gateways.dagster_tables import DagsterStorageError, postgres_url, read_daemon
 from clickstream_platform.health.__main__ import main
+from clickstream_platform_tests.servers import answering_once
 from clickstream_platform_tests.shared_data import REPOSITORY
 
 NOW = datetime.now(UTC)
@@ -262,24 +262,9 @@ def test_a_proxy_of_the_environment_is_not_asked(service: str, monkeypatch: pyte
         assert main(["code-server", "--at", address], {}) == 0
 
 
-@contextmanager
-def somebody_else(answer: bytes) -> Iterator[str]:
-    """Listen, and answer whatever comes with these bytes."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(65_536)
-                connection.sendall(answer)
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
 @pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.6\r\n", b"", b"HTTP/1.1 x y\r\n"])
 def test_an_answer_that_is_none_is_told_in_one_line(answer: bytes, capsys: pytest.CaptureFixture[str]) -> None:
-    with somebody_else(answer) as address:
+    with answering_once(answer) as address:
         assert main(["exporter", "--at", address, "--seconds", "2"], {}) == 1
     assert capsys.readouterr().out.count("\n") == 1
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -14,6 +10,7 @@ from clickstream_platform.observe.collector_metrics import CollectorMetrics
 from clickstream_platform.observe.health_server import serving_health
 from clickstream_platform.pipeline.collector_watch import CollectorWatch
 from clickstream_platform_tests.observe.exporter.runs import NOW
+from clickstream_platform_tests.servers import answering_once
 
 
 def found(watch: CollectorWatch, minutes: int) -> list[str]:
@@ -55,23 +52,6 @@ def test_an_address_that_is_none_does_not_answer() -> None:
     ]
 
 
-@contextmanager
-def answering(raw: bytes) -> Iterator[str]:
-    """Answer one request with these bytes, whatever they are, and close."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def answer() -> None:
-            connection, _ = server.accept()
-            with connection:
-                connection.recv(10_000)
-                connection.sendall(raw)
-
-        thread = threading.Thread(target=answer, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-        thread.join(10)
-
-
 @pytest.mark.parametrize(
     "raw",
     [
@@ -83,6 +63,6 @@ def answering(raw: bytes) -> Iterator[str]:
     ids=["other protocol", "cut off", "a page", "another exporter"],
 )
 def test_one_collector_that_answers_nonsense_keeps_no_other_from_being_looked_at(raw: bytes) -> None:
-    with answering(raw) as url, serving_health("127.0.0.1", 0, CollectorMetrics().registry) as port:
+    with answering_once(raw) as url, serving_health("127.0.0.1", 0, CollectorMetrics().registry) as port:
         (summary,) = found(CollectorWatch([url, f"http://127.0.0.1:{port}"]), 0)
     assert summary == f"30 1 of 2 collectors refuse: {url} does not answer"

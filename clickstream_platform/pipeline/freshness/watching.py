@@ -222,8 +222,8 @@ class FreshnessWatch:
     def _add_silences(self, snapshot: Snapshot, found: list[StreamFacts], now: datetime, heard: Heard) -> int:
         """Add what the histories say to the streams whose newest due hours are empty; return how many are not read."""
         due = {deadline: newest_due_hour(deadline, now) for deadline in {each.deadline for each in found}}
-        unlisted = [hour for hour in hour_range(self._memory.grid.first, Hour.of(now).plus(-1))
-                    if hour not in self._memory.listed]  # fmt: skip
+        closed = hour_range(self._memory.grid.first, Hour.of(now).plus(-1))
+        unlisted = [hour for hour in closed if hour not in self._memory.listed]
         quiet = {
             number: each.newest_arrived
             for number, each in enumerate(found)

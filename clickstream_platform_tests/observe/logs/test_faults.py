@@ -74,6 +74,8 @@ def test_a_poison_line_keeps_no_other_waiting(status: int, start: StartLogs, ind
     until(lambda: logs.figures.refused == 1)
     log.info("line after")
     until(lambda: "line after" in index.messages())
+    assert sorted(numbered(index)) == sorted({*NUMBERED, "line after"} - {"line 250"})
+    assert (logs.figures.refused, logs.figures.is_away) == (1, False)
 
 
 def test_a_poison_line_that_comes_alone_keeps_no_other_waiting(start: StartLogs, index: LogIndexStandIn) -> None:
@@ -102,6 +104,8 @@ def test_the_buffer_keeps_its_bound_while_the_index_is_slower_than_who_logs(
     logs = start(shipping=replace(FAST, max_bytes=200_000, batch_lines=5))
     write_more_than(1_000_000)
     until(lambda: logs.figures.lost > 0 and logs.buffer_bytes <= 200_000, seconds=5)
+    assert not logs.figures.is_away, "slow is not away"
+    assert logs.figures.refused == 0
 
 
 def test_a_secret_that_cannot_be_read_counts_as_an_outage_and_is_read_again(
@@ -140,6 +144,8 @@ def test_a_password_that_was_changed_is_read_anew(kind: str, start: StartLogs, i
     passwords[0] = "second password"
     index.engine.faults.authorization = wanted()
     until(lambda: "line after" in index.messages())
+    until(lambda: not logs.figures.is_away)
+    assert (logs.figures.outages, logs.figures.refused) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +161,8 @@ def test_an_answer_of_somebody_else_is_an_outage(
     until(lambda: logs.figures.is_away)
     index.engine.faults.nonsense = b""
     until(lambda: len(numbered(index)) == len(NUMBERED))
+    assert sorted(numbered(index)) == sorted(NUMBERED)
+    assert (logs.figures.outages, logs.figures.refused) == (1, 0)
 
 
 def test_at_the_end_a_process_sends_its_own_lines_before_those_of_others(

@@ -66,6 +66,8 @@ def test_whatever_the_index_answers_lines_wait(status: int, start: StartLogs, in
     until(lambda: logs.figures.is_away)
     index.engine.faults.status = 0
     until(lambda: len(numbered(index)) == len(NUMBERED))
+    assert numbered(index) == NUMBERED
+    assert (logs.figures.outages, logs.figures.refused) == (1, 0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -60,10 +60,12 @@ def test_clients_of_the_index_and_low_levels_of_others_are_not_sent(start: Start
 
 
 def test_logging_config_of_others_ends_nothing(start: StartLogs, index: LogIndexStandIn) -> None:
-    start()
+    logs = start()
     logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
     log.info("after dictConfig")
     until(lambda: "after dictConfig" in index.messages())
+    assert running_logs() is logs
+    assert logs.handler in logging.getLogger().handlers
 
 
 def test_a_folder_that_cannot_be_made_is_replaced(index: LogIndexStandIn, tmp_path: Path) -> None:

@@ -5,10 +5,13 @@ Belongs here: making them. Does not: expectations.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from clickstream_platform.gateways.clock import FixedClock
+from clickstream_platform.gateways.memory_objects import MemoryObjectStore
 from clickstream_platform.load.ledger_row import LedgerRow
 from clickstream_platform.load.statements import CreateSchema, CreateTable, InsertLoads
 from clickstream_platform.model.counts import StreamCounts
@@ -16,10 +19,19 @@ from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.object_keys import RawObjectKey
 from clickstream_platform.model.schemas import LOADS_COLUMNS
 from clickstream_platform.model.streams import LOADS, Stream
+from clickstream_platform.settings import Settings
 from clickstream_platform.warehouses.duckdb import DuckDBWarehouse
 from clickstream_platform.wiring import Wiring
 
 RAW = b"{}\n"
+
+
+@contextmanager
+def in_memory(settings: Settings, clock: FixedClock) -> Iterator[Wiring]:
+    """Give a wiring whose objects are in memory: the test's clock decides when one was written."""
+    with Wiring(settings, clock) as opened:
+        opened.__dict__["objects"] = MemoryObjectStore(clock)
+        yield opened
 
 
 def put(wiring: Wiring, stream: Stream, hour: Hour, number: int = 1, data: bytes = RAW) -> None:

@@ -29,7 +29,7 @@ from clickstream_platform.pipeline.platform_watches import observation_of
 from clickstream_platform.registry.entities import Destination
 from clickstream_platform.settings import Settings
 from clickstream_platform.wiring import Wiring
-from clickstream_platform_tests.pipeline.freshness.parts import ledger_row, put, write_ledger
+from clickstream_platform_tests.pipeline.freshness.parts import in_memory, ledger_row, put, write_ledger
 from clickstream_platform_tests.pipeline.stand_ins import NINE, NOW, TEN
 
 SALE = Stream("acme", "sale")
@@ -43,8 +43,7 @@ def clock() -> FixedClock:
 
 @pytest.fixture
 def wiring(tmp_path: Path, clock: FixedClock) -> Iterator[Wiring]:
-    with Wiring(Settings(home=tmp_path, hours_lookback=24), clock) as opened:
-        opened.__dict__["objects"] = MemoryObjectStore(clock)
+    with in_memory(Settings(home=tmp_path, hours_lookback=24), clock) as opened:
         add(opened, "acme")
         yield opened
 

@@ -29,7 +29,7 @@ from clickstream_platform.pipeline.opening import open_pipeline
 from clickstream_platform.registry.entities import Destination
 from clickstream_platform.settings import Settings
 from clickstream_platform.wiring import Wiring
-from clickstream_platform_tests.pipeline.freshness.parts import ledger_row, put, write_ledger
+from clickstream_platform_tests.pipeline.freshness.parts import in_memory, ledger_row, put, write_ledger
 from clickstream_platform_tests.pipeline.stand_ins import ELEVEN, NINE, NOW, TEN
 
 SALE, VIEW = Stream("acme", "sale"), Stream("acme", "view")
@@ -43,9 +43,7 @@ def clock() -> FixedClock:
 
 @pytest.fixture
 def wiring(tmp_path: Path, clock: FixedClock) -> Iterator[Wiring]:
-    with Wiring(Settings(home=tmp_path), clock) as opened:
-        # The test decides when an object is written.
-        opened.__dict__["objects"] = MemoryObjectStore(clock)
+    with in_memory(Settings(home=tmp_path), clock) as opened:
         opened.registry_service.add_customer("acme")
         for stream in (SALE, VIEW):
             opened.registry_service.add_event("acme", stream.event)

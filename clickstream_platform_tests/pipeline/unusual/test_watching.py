@@ -9,8 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from clickstream_platform.bench import unusual_looks
-from clickstream_platform.bench.freshness_looks import Load
+from clickstream_platform.bench.freshness_looks import Load, run
+from clickstream_platform.bench.unusual_looks import measure
 from clickstream_platform.errors import WarehouseUnavailableError
 from clickstream_platform.gateways.clock import FixedClock
 from clickstream_platform.model.hours import hour_range
@@ -126,7 +126,7 @@ def test_customers_whose_history_is_not_answered_keep_no_others_waiting(
 
 
 def test_the_benchmark_judges_all_of_its_streams() -> None:
-    figures = unusual_looks.run(Load(customers=5, events=4, late=0, silent=0))
+    figures = run(Load(customers=5, events=4, late=0, silent=0), measure)
     assert (figures["streams judged"], figures["findings"], figures["looks until all are judged"]) == (20, 0, 1)
 
 
