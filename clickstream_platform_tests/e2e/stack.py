@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -91,8 +92,12 @@ def send(
     """Send a JSON request and return the answer's body; an error status raises HTTPError."""
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json", **(headers or {})}
-    with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=60) as answer:
-        return dict(json.loads(answer.read() or b"{}"))
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=60) as answer:
+            return dict(json.loads(answer.read() or b"{}"))
+    except urllib.error.HTTPError as error:
+        error.add_note(error.read(2000).decode(errors="replace"))
+        raise
 
 
 def wait_until(is_done: Callable[[], bool], seconds: float, explain: Callable[[], str]) -> float:
