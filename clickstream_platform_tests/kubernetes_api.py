@@ -34,6 +34,7 @@ class Cluster:
     jobs: dict[str, Object] = field(default_factory=dict)
     pods: dict[str, Object] = field(default_factory=dict)
     posted: list[Object] = field(default_factory=list)
+    events: list[Object] = field(default_factory=list)
 
     def create(self, job: Object) -> tuple[int, Object]:
         """Take a Job and start its pod, or refuse it as the real server does."""
@@ -63,6 +64,13 @@ class Cluster:
         pod["status"]["containerStatuses"] = [_container({"terminated": terminated})]
         self._finish(run_id, is_failed=exit_code != 0)
 
+    def warn(self, run_id: str, reason: str, message: str) -> None:
+        """Record an event of a run's pod, as the kubelet does before it evicts."""
+        pod = {"kind": "Pod", "namespace": NAMESPACE, "name": f"dagster-run-{run_id}-x7k2p"}
+        metadata = {"name": f"{pod['name']}.{len(self.events)}", "namespace": NAMESPACE}
+        event = {"type": "Warning", "reason": reason, "message": message}
+        self.events.append({"metadata": metadata, "involvedObject": pod, **event})
+
     def lose(self, run_id: str) -> None:
         """Take a run's pod away, as when its node is gone."""
         del self.pods[f"dagster-run-{run_id}-x7k2p"]
@@ -83,7 +91,9 @@ class Cluster:
         if found := _PODS.fullmatch(parts.path):
             return (200, "") if found.group(2) else _answer(method, "Pod", self.pods, found.group(1), query)
         if parts.path == _EVENTS:
-            return 200, {"kind": "EventList", "items": []}
+            name = query.get("fieldSelector", "").removeprefix("involvedObject.name=")
+            found_events = [each for each in self.events if each["involvedObject"]["name"] == name]
+            return 200, {"kind": "EventList", "items": found_events}
         return 404, _status(404, "NotFound", "the server could not find the requested resource")
 
 

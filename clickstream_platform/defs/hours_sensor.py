@@ -59,9 +59,8 @@ def build_hours_sensor(state: DefinitionsState) -> dg.SensorDefinition:
             for each, admission in tick.requests
             if (request := _run_request(context.instance, customers[each.customer], each, admission, platform, state))
         ]
-        for request in requests:
-            if outsize := describe_outsize(request.tags, f"{request.tags[CUSTOMER_TAG]} {request.tags[HOUR_TAG]}"):
-                context.log.warning(outsize)
+        for line in describe_outsize(requests):
+            context.log.warning(line)
         cursor = memory.to_cursor()
         return (
             dg.SensorResult(requests, cursor=cursor)

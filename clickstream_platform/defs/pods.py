@@ -8,13 +8,13 @@ in dagster.yaml, not tried: a code server may not be allowed to reach the cluste
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import dagster as dg
 
 from clickstream_platform.defs.state import CustomerState, dagster_name
-from clickstream_platform.defs.tags import OUTSIZE_TAG, POD_TAG, SIZE_TAG
+from clickstream_platform.defs.tags import CUSTOMER_TAG, HOUR_TAG, OUTSIZE_TAG, POD_TAG, SIZE_TAG
 from clickstream_platform.errors import ConfigurationError
 from clickstream_platform.model.pod_size import MIB, PodLimits, PodSize, Work, pod_size
 from clickstream_platform.pipeline.backfills import Chunk
@@ -26,6 +26,8 @@ CUSTOMER_LABEL, HOUR_LABEL, SIZE_LABEL = "clickstream/customer", "clickstream/ho
 WORK_LABEL = "clickstream/work"
 MAX_LABEL_CHARACTERS = 63
 CHUNK_COPIES = 8  # what is decompressed at once is in memory as lines, texts, columns and Arrow, for a moment together
+# Run monitoring gives up a run whose pod does not start, but leaves the Job; it may wait for a node this long.
+NODE_SECONDS = 3600
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 Config = dict[str, Any]
 
@@ -73,7 +75,10 @@ def pod_tags(work: Work, customer: str, hour: str, settings: Settings, *, is_bac
         "pod_spec_config": _pod_spec(settings, is_backfill=is_backfill),
         "pod_template_spec_metadata": {"labels": labels},
         "job_metadata": {"labels": labels},
-        "job_spec_config": {"ttl_seconds_after_finished": settings.pod_ttl_seconds},
+        "job_spec_config": {
+            "active_deadline_seconds": NODE_SECONDS + settings.run_max_seconds,
+            "ttl_seconds_after_finished": settings.pod_ttl_seconds,
+        },
     }
     tags = {POD_TAG: json.dumps(config, sort_keys=True), SIZE_TAG: str(size.size_class)}
     return tags | {OUTSIZE_TAG: "true"} if size.is_outsize else tags
@@ -90,15 +95,14 @@ def limits_of(settings: Settings) -> PodLimits:
     )
 
 
-def describe_outsize(tags: Mapping[str, str], where: str) -> str:
-    """Return what a person should know of a run that is too large for its pod; empty for all others."""
-    if OUTSIZE_TAG not in tags:
-        return ""
-    return (
-        f"{where}: more work than the limits of a pod are made for; it runs in the largest one, tagged {OUTSIZE_TAG}. "
-        "There is no distributed engine to hand it to. If it fails, raise CLICKSTREAM_POD_MAX_MEMORY_MB, "
-        "CLICKSTREAM_POD_MAX_STORAGE_MB or CLICKSTREAM_RUN_MAX_SECONDS"
-    )
+def describe_outsize(requests: Iterable[dg.RunRequest]) -> Iterator[str]:
+    """Yield what a person should know of the runs that are too large for their pods."""
+    for tags in (request.tags for request in requests if OUTSIZE_TAG in request.tags):
+        yield (
+            f"{tags[CUSTOMER_TAG]} {tags[HOUR_TAG]}: more work than the limits of a pod are made for; it runs in the "
+            f"largest one, tagged {OUTSIZE_TAG}. There is no distributed engine to hand it to. If it fails, raise "
+            "CLICKSTREAM_POD_MAX_MEMORY_MB, CLICKSTREAM_POD_MAX_STORAGE_MB or CLICKSTREAM_RUN_MAX_SECONDS"
+        )
 
 
 def label_value(text: str) -> str:

@@ -12,7 +12,7 @@ from clickstream_platform.defs.customer_assets import asset_keys, run_checks
 from clickstream_platform.defs.orchestrator import DagsterOrchestrator
 from clickstream_platform.defs.partitions import add_events, hour_range_tags
 from clickstream_platform.defs.platform import Platform
-from clickstream_platform.defs.pods import backfill_pod_tags
+from clickstream_platform.defs.pods import backfill_pod_tags, describe_outsize
 from clickstream_platform.defs.reloading import is_reload_due, reload_if_due
 from clickstream_platform.defs.run_logs import follow_tick
 from clickstream_platform.defs.sensors import sensor_over
@@ -74,6 +74,8 @@ def build_registry_sensor(state: DefinitionsState) -> dg.SensorDefinition:
         requests = [
             _run_request(context.instance, loaded[each.customer], each, state, wiring.settings) for each in found.chunks
         ]
+        for line in describe_outsize(requests):
+            context.log.warning(line)
         reason = None if requests else "; ".join([told or _idle(sync, found, len(loaded)), *clashes])
         return dg.SensorResult(requests, skip_reason=reason, cursor=memory.to_cursor())
 

@@ -53,7 +53,10 @@ class PlatformRunCoordinator(QueuedRunCoordinator):
 
     def _refuse(self, run: dg.DagsterRun, error: PodTooSmallError) -> dg.DagsterRun:
         """Fail a retry instead of launching it, so that the reason stands where people and alerts look."""
+        max_retries = run.tags.get(MAX_RETRIES_TAG, str(self._instance.run_retries_max_retries))
         self._instance.add_run_tags(run.run_id, {MAX_RETRIES_TAG: "0"})
         told = SerializableErrorInfo(message=str(error), stack=[], cls_name=type(error).__name__)
         self._instance.report_run_failed(run, str(error), JobFailureData(error=told))
+        # Who repeats it by hand copies its tags, and that run may lose its pod like any other.
+        self._instance.add_run_tags(run.run_id, {MAX_RETRIES_TAG: max_retries})
         return self._instance.get_run_by_id(run.run_id) or run

@@ -27,6 +27,7 @@ from clickstream_platform.defs.tags import OUTSIZE_TAG, POD_TAG, SIZE_TAG
 from clickstream_platform.errors import ConfigurationError
 from clickstream_platform.model.pod_size import Work
 from clickstream_platform.pipeline.backfills import Chunk
+from clickstream_platform.pipeline.registry_sync import LEAVING
 from clickstream_platform.settings import Settings
 from clickstream_platform_tests.defs.stand_ins import Workbench
 from clickstream_platform_tests.pipeline.stand_ins import NINE, TEN
@@ -126,9 +127,9 @@ def test_outsize_work_gets_the_largest_pod_a_tag_and_words() -> None:
     assert (tags[OUTSIZE_TAG], tags[SIZE_TAG]) == ("true", "outsize")
     limits = coerced(tags)["container_config"].resources.limits
     assert limits["ephemeral-storage"] == "20000Mi"
-    told = describe_outsize(tags, "acme 2026-11-22T09")
+    where = {"clickstream/customer": "acme", "clickstream/hour": "2026-11-22T09"}
+    (told,) = describe_outsize(dg.RunRequest(tags=each | where) for each in (tags, hour_tags()))
     assert told.startswith("acme 2026-11-22T09: more work than the limits of a pod are made for")
-    assert describe_outsize(hour_tags(), "acme 2026-11-22T09") == ""
 
 
 @pytest.mark.parametrize("text", ["pool", "=runs", "pool=runs,x"])
@@ -198,9 +199,20 @@ def test_a_backfill_of_some_hours_is_one_pod_named_after_the_first(
     assert sizes[0] == sizes[1]
 
 
-def test_an_outsize_hour_is_marked_and_has_its_run(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outsize_work_of_both_sensors_is_marked_has_its_run_and_is_told(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("clickstream_platform.defs.pods.are_runs_pods", lambda _: True)
     monkeypatch.setattr("clickstream_platform.model.pod_size.START_SECONDS", 10_000.0)
+    bench.wiring.settings = bench.wiring.settings.model_copy(update={"dagster_webserver_url": ""})
     bench.wiring.put("acme", "order", NINE)
-    (request,) = bench.tick("hours").run_requests
-    assert request.tags[OUTSIZE_TAG] == "true"
+    (hour,) = bench.tick("hours").run_requests
+    cursor = bench.tick("registry").cursor
+    bench.wiring.registry.pause_event("acme", "order")
+    bench.wiring.clock.advance(LEAVING)
+    cursor = bench.tick("registry", cursor).cursor
+    bench.wiring.registry.resume_event("acme", "order")
+    bench.wiring.clock.advance(LEAVING)
+    (backfill,) = bench.tick("registry", cursor).run_requests
+    assert (hour.tags[OUTSIZE_TAG], backfill.tags[OUTSIZE_TAG]) == ("true", "true")
+    assert capfd.readouterr().err.count("acme 2026-11-22T09: more work than the limits of a pod are made for") == 2

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import json
-import logging
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-import yaml
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from dagster._core.execution.plan.resume_retry import ReexecutionStrategy
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
-from dagster._daemon.auto_run_reexecution.event_log_consumer import EventLogConsumerDaemon
-from dagster._daemon.monitoring import execute_run_monitoring_iteration, run_monitoring
-from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
+from dagster._daemon.auto_run_reexecution.auto_run_reexecution import retry_run
+from dagster._daemon.monitoring import run_monitoring
 
 from clickstream_platform.defs.pods import are_runs_pods, pod_tags
 from clickstream_platform.defs.run_queue import PlatformRunCoordinator
 from clickstream_platform.model.pod_size import Work
 from clickstream_platform.settings import Settings
-from clickstream_platform_tests.kubernetes_api import NAMESPACE, Cluster, kubernetes_api
+from clickstream_platform_tests.defs.run_pods import Pods, config
+from clickstream_platform_tests.kubernetes_api import kubernetes_api
 from clickstream_platform_tests.shared_data import REPOSITORY
 
 # Dagster's own: a method of its logger, and its word for python_logs in dagster.yaml.
@@ -39,126 +34,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Handling yaml-defined logging configuration"),
 ]
 
-LOGGER = logging.getLogger("daemon")
 JOBS = "clickstream_platform_tests.defs.pod_jobs"
 HOUR = {"clickstream/customer": "acme", "clickstream/hour": "2026-11-22T09"}
 SMALL = Work(size_bytes=1_000_000, objects=3, events=2)
-PLACES = 3
 OUT_OF_DISK = '{"ephemeral-storage": 1024}'
-LAUNCHER_RESOURCES = {"limits": {"memory": "1Gi", "cpu": "1"}, "requests": {"memory": "1Gi"}}
-
-
-@dataclass
-class Pods:
-    """The daemon's work, an iteration at a time, and the cluster that runs are launched in."""
-
-    instance: dg.DagsterInstance
-    workspace: WorkspaceProcessContext
-    cluster: Cluster
-
-    def submit(self, **tags: str) -> str:
-        """Put a run into the queue."""
-        context = self.workspace.create_request_context()
-        location = context.get_code_location("jobs")
-        job = location.get_repository("__repository__").get_full_job("brief")
-        plan = location.get_execution_plan(job, {}, None, None, self.instance)
-        run = self.instance.create_run(
-            job_name="brief",
-            run_id=None,
-            run_config={},
-            resolved_op_selection=None,
-            step_keys_to_execute=None,
-            status=dg.DagsterRunStatus.NOT_STARTED,
-            tags=tags,
-            root_run_id=None,
-            parent_run_id=None,
-            job_snapshot=job.job_snapshot,
-            execution_plan_snapshot=plan.execution_plan_snapshot,
-            parent_job_snapshot=job.parent_job_snapshot,
-            remote_job_origin=job.get_remote_origin(),
-            job_code_origin=job.get_python_origin(),
-            op_selection=None,
-            asset_selection=None,
-            asset_check_selection=None,
-            asset_graph=AssetGraph.from_assets([]),
-        )
-        self.instance.submit_run(run.run_id, context)
-        return run.run_id
-
-    def launch(self) -> None:
-        """Let the queue launch what may start."""
-        list(QueuedRunCoordinatorDaemon(interval_seconds=5).run_iteration(self.workspace))
-
-    def begin(self, run_id: str) -> None:
-        """Say what a worker says when it begins."""
-        event = dg.DagsterEvent(event_type_value="PIPELINE_START", job_name="brief")
-        self.instance.report_dagster_event(event, run_id=run_id)
-
-    def monitor(self) -> None:
-        """Look after runs once, and retry those that failed."""
-        for error in execute_run_monitoring_iteration(self.workspace, LOGGER):
-            assert error is None, error
-        list(EventLogConsumerDaemon().run_iteration(self.workspace))
-
-    def clear(self) -> None:
-        """End what is not ended, and forget its pods."""
-        for run in self.instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)):
-            self.instance.report_run_canceled(run)
-        self.cluster.posted.clear()
-
-    def run(self, run_id: str) -> dg.DagsterRun:
-        """Return a run as it is now."""
-        found = self.instance.get_run_by_id(run_id)
-        assert found is not None
-        return found
-
-    def retry_of(self, run_id: str) -> dg.DagsterRun | None:
-        """Return the run that repeats a run."""
-        return next((run for run in self.instance.get_runs() if run.parent_run_id == run_id), None)
-
-    def repeat(self, run_id: str) -> dg.DagsterRun:
-        """Launch, begin and return the retry of a run."""
-        self.monitor()
-        retry = self.retry_of(run_id)
-        assert retry is not None, self.messages(run_id)
-        self.launch()
-        self.begin(retry.run_id)
-        return self.run(retry.run_id)
-
-    def messages(self, run_id: str) -> str:
-        """Return how a run says that it failed."""
-        records = self.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.RUN_FAILURE).records
-        return "\n".join(str(record.event_log_entry.get_dagster_event().message) for record in records)
-
-    def container(self, run_id: str) -> dict[str, Any]:
-        """Return a run's container as the API server has it."""
-        return dict(self.cluster.jobs[f"dagster-run-{run_id}"]["spec"]["template"]["spec"]["containers"][0])
-
-    def memory(self, run_id: str) -> tuple[str, str]:
-        """Return what a run's pod asks for and what it may use."""
-        resources = self.container(run_id)["resources"]
-        return resources["requests"]["memory"], resources["limits"]["memory"]
-
-
-def config(kubeconfig: Path) -> str:
-    """Return the project's dagster.yaml with the launcher of a cluster and more places."""
-    settings = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())
-    settings["run_launcher"] = {
-        "module": "dagster_k8s",
-        "class": "K8sRunLauncher",
-        "config": {
-            "load_incluster_config": False,
-            "kubeconfig_file": str(kubeconfig),
-            "job_namespace": NAMESPACE,
-            "job_image": "app:1",
-            "service_account_name": "runs",
-            "instance_config_map": "dagster-instance",
-            "dagster_home": "/srv/dagster",
-            "resources": LAUNCHER_RESOURCES,
-        },
-    }
-    settings["concurrency"]["runs"]["max_concurrent_runs"] = PLACES
-    return yaml.safe_dump(settings)
 
 
 @pytest.fixture(scope="module")
@@ -319,19 +198,97 @@ def test_a_person_may_repeat_what_the_platform_gave_up(pods: Pods) -> None:
     second = pods.repeat(first)
     pods.cluster.end(second.run_id, 137, "OOMKilled")
     pods.monitor()
-    context = pods.workspace.create_request_context()
-    location = context.get_code_location("jobs")
-    by_hand = pods.instance.create_reexecuted_run(
-        request_context=context,
-        parent_run=pods.run(second.run_id),
-        code_location=location,
-        remote_job=location.get_repository("__repository__").get_full_job("brief"),
-        strategy=ReexecutionStrategy.ALL_STEPS,
-        use_parent_run_tags=True,
-    )
-    pods.instance.submit_run(by_hand.run_id, context)
+    by_hand = pods.repeat_by_hand(second.run_id)
+    assert pods.memory(by_hand) == ("1536Mi", "1536Mi")
+
+
+def test_what_a_person_repeats_is_retried_like_any_other(pods: Pods, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLICKSTREAM_POD_MAX_MEMORY_MB", "768")
+    first = started(pods, **hour_tags())
+    pods.cluster.end(first, 137, "OOMKilled")
+    pods.monitor()
+    refused = pods.retry_of(first)
+    assert refused is not None
+    by_hand = pods.run(pods.repeat_by_hand(refused.run_id))
+    assert by_hand.tags["dagster/max_retries"] == str(pods.instance.run_retries_max_retries)
+
+
+def test_the_memory_that_a_person_gave_stays(pods: Pods) -> None:
+    first = started(pods, **hour_tags())
+    pods.cluster.end(first, 137, "OOMKilled")
+    pods.monitor()
+    retry = pods.retry_of(first)
+    assert retry is not None
+    pods.instance.report_run_canceled(retry)
+    larger = hour_tags(pod_min_memory_mb=4096)["dagster-k8s/config"]
+    by_hand = pods.repeat_by_hand(first, **{"dagster-k8s/config": larger})
+    assert pods.memory(by_hand) == ("4096Mi", "4096Mi")
+
+
+def test_a_retry_that_a_daemon_did_not_finish_queueing_is_neither_refused_nor_grown_twice(
+    pods: Pods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = started(pods, **hour_tags())
+    pods.cluster.end(first, 137, "OOMKilled")
+
+    with monkeypatch.context() as daemon:  # it comes no further than this
+        daemon.setattr(QueuedRunCoordinator, "submit_run", lambda _, context: context.dagster_run)
+        pods.monitor()
+    retry = pods.retry_of(first)
+    assert retry is not None
+    assert retry.status == dg.DagsterRunStatus.NOT_STARTED
+    retry_run(pods.run(first), pods.workspace)
     pods.launch()
-    assert pods.memory(by_hand.run_id) == ("1536Mi", "1536Mi")
+    assert pods.retry_of(first) == pods.run(retry.run_id)
+    assert pods.memory(retry.run_id) == ("1536Mi", "1536Mi")
+
+
+@pytest.mark.parametrize("is_reachable", [True, False])
+def test_disk_is_asked_for_where_the_worker_said_only_that_it_was_interrupted(
+    pods: Pods, monkeypatch: pytest.MonkeyPatch, is_reachable: bool
+) -> None:
+    """An evicted container has two seconds before it is killed, time enough for its worker to report the run."""
+    first = started(pods, **hour_tags())
+    pods.interrupt(first)
+    pods.cluster.warn(first, "Evicted", "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. ")
+    if not is_reachable:
+        monkeypatch.setattr(pods.cluster, "answer", lambda *_: (500, {"kind": "Status", "code": 500}))
+    pods.monitor()
+    monkeypatch.undo()
+    second = pods.repeat(first)
+    assert second.tags.get("clickstream/pod_grown") == (OUT_OF_DISK if is_reachable else None)
+
+
+def test_an_interrupted_worker_that_was_killed_in_the_end_did_not_lack_memory(pods: Pods) -> None:
+    first = started(pods, **hour_tags())
+    pods.interrupt(first)
+    pods.cluster.end(first, 137, "Error")
+    assert pods.memory(pods.repeat(first).run_id) == ("768Mi", "768Mi")
+
+
+def test_a_worker_that_is_asked_to_go_reports_it_as_dagster_s_interruption(pods: Pods) -> None:
+    run_id = pods.submit(**HOUR, **hour_tags(), long="true")
+    pods.launch()
+    command = [sys.executable, "-m", "dagster", *pods.container(run_id)["args"][1:]]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as worker:
+        ends = time.monotonic() + 60
+        while not pods.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_START).records:
+            assert time.monotonic() < ends
+            time.sleep(0.1)
+        worker.send_signal(signal.SIGTERM)
+    assert pods.run(run_id).tags["dagster/failure_reason"] == "UNEXPECTED_TERMINATION"
+
+
+def test_a_pod_that_no_node_takes_does_not_wait_for_ever(pods: Pods, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run monitoring gives up its run and leaves the Job behind."""
+    first = pods.submit(**HOUR, **hour_tags())
+    pods.launch()
+    monkeypatch.setattr(run_monitoring, "get_current_timestamp", lambda: time.time() + 301)
+    pods.monitor()
+    assert pods.run(first).status == dg.DagsterRunStatus.FAILURE
+    left = pods.cluster.jobs[f"dagster-run-{first}"]
+    assert left["status"]["active"] == 1
+    assert left["spec"]["activeDeadlineSeconds"] == 7200 + 3600
 
 
 def hour_of(pods: Pods, customer: str, age_hours: int) -> str:

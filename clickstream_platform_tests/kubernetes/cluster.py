@@ -11,10 +11,11 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -22,7 +23,9 @@ import pytest
 from clickstream_platform_tests.servers import free_port, stop_server
 
 Object = dict[str, Any]
+Answer = TypeVar("Answer")
 QUICK_SECONDS = 120
+PROXY_TRIES = 4
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
@@ -53,9 +56,13 @@ class Cluster:
 
     def get(self, path: str, **parameters: str) -> Object:
         """Ask the API server for a path."""
-        answer = httpx.get(f"{self.api}{path}", params=parameters, timeout=30, trust_env=False)
-        answer.raise_for_status()
-        return dict(answer.json())
+
+        def ask() -> Object:
+            answer = httpx.get(f"{self.api}{path}", params=parameters, timeout=30, trust_env=False)
+            answer.raise_for_status()
+            return dict(answer.json())
+
+        return through_proxy(ask, httpx.HTTPError)
 
     def pods(self, selector: str = "") -> list[Object]:
         """Return the pods of the namespace with some labels."""
@@ -108,6 +115,15 @@ class Cluster:
             for process in running:
                 process.terminate()
             thread.join()
+
+
+def through_proxy(ask: Callable[[], Answer], *errors: type[Exception]) -> Answer:
+    """Ask what changes nothing, and again when it fails: `kubectl proxy` answers 500 whenever a connection breaks."""
+    for _ in range(PROXY_TRIES - 1):
+        with suppress(*errors):
+            return ask()
+        time.sleep(1)
+    return ask()
 
 
 @contextmanager

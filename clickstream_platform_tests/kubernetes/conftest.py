@@ -10,7 +10,8 @@ import pytest
 
 from clickstream_platform_tests.kubernetes.backing import Backing, running_backing
 from clickstream_platform_tests.kubernetes.cluster import Cluster, given_cluster
-from clickstream_platform_tests.kubernetes.release import Release, image_parts, installed
+from clickstream_platform_tests.kubernetes.installing import image_parts, installed
+from clickstream_platform_tests.kubernetes.release import Release
 
 NAMESPACE = "clickstream-test"
 REPORT = "CLICKSTREAM_TEST_REPORT"

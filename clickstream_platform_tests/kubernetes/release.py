@@ -1,113 +1,42 @@
-"""The platform as it is installed on the cluster: the chart's values for it, installing, and asking what it did.
+"""The platform as it is installed on the cluster: asking what it did.
 
-Belongs here: one release, its registry, its runs and their pods. Does not: what is expected of them.
+Belongs here: one release, its registry, its runs and their pods. Does not: installing it
+(`installing`), what is expected of it.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import urllib.error
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import httpx
 import orjson
-import pytest
-import yaml
 
 from clickstream_platform.ingest.ingest import IngestOptions, ingest
 from clickstream_platform.ingest.sources import Source
 from clickstream_platform.model.hours import Hour
-from clickstream_platform_tests.deploy.helm.charts import RELEASE, chart_folder, helm_binary
+from clickstream_platform_tests.deploy.helm.charts import helm_binary
 from clickstream_platform_tests.e2e.stack import Stack, wait_until
-from clickstream_platform_tests.kubernetes.backing import PASSWORD, Backing
-from clickstream_platform_tests.kubernetes.cluster import Cluster, Object
-from clickstream_platform_tests.servers import CREDENTIALS
+from clickstream_platform_tests.kubernetes.backing import Backing
+from clickstream_platform_tests.kubernetes.cluster import Cluster, Object, through_proxy
 
-IMAGE = "CLICKSTREAM_TEST_IMAGE"
-LOGS = "CLICKSTREAM_TEST_LOGS"
 RUN_PODS = "clickstream/role=runs"
-INSTALL_SECONDS = 900
 MAX_RUNS = 3
 MIN_MEMORY_MB = 384
 TTL_SECONDS = 120
-SECRET_ROLES = ["collector", "batcher", "registry", "exporter", "code_server", "runs"]
-# Two cores have to do for everything. Services ask for what keeps their probes answered while runs take the rest.
-CPU = {"collector": "50m", "batcher": "50m", "registry": "50m", "exporter": "50m", "codeServer": "200m"}
 
 
-def image_parts() -> tuple[str, str]:
-    """Return repository and tag of the image to install; skip where none is named."""
-    image = os.environ.get(IMAGE, "")
-    repository, _, tag = image.rpartition(":")
-    if not repository:
-        pytest.skip(f"{IMAGE} names no image with its tag, such as clickstream-platform:test, that the cluster has")
-    return repository, tag
+class ProxiedStack(Stack):
+    """Dagster behind the API server's proxy, and the registry."""
 
-
-def values(backing: Backing) -> dict[str, Any]:
-    """Return the chart's values for the servers of the tests, beside those of values-minimal.yaml."""
-    repository, tag = image_parts()
-    image = {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}
-    env: dict[str, Any] = {name: {"key": name, "roles": SECRET_ROLES} for name in CREDENTIALS if "AWS" in name}
-    env[PASSWORD] = {"key": PASSWORD, "roles": ["registry", "exporter", "code_server", "runs"]}
-    services: dict[str, Any] = {name: {"resources": {"requests": {"cpu": cpu}}} for name, cpu in CPU.items()}
-    return {
-        **services,
-        "image": image,
-        "pods": {"authoritiesConfigMap": "authorities"},
-        "secrets": {"env": env},
-        "settings": {
-            "CLICKSTREAM_OBJECT_STORE_URL": f"s3://{backing.bucket}/lake",
-            "CLICKSTREAM_S3_ENDPOINT_URL": backing.for_pods(backing.s3_endpoint),
-            "CLICKSTREAM_S3_REGION": CREDENTIALS["AWS_DEFAULT_REGION"],
-            "CLICKSTREAM_KINESIS_STREAM": backing.kinesis_stream,
-            "CLICKSTREAM_KINESIS_ENDPOINT_URL": backing.for_pods(backing.kinesis_endpoint),
-            "CLICKSTREAM_KINESIS_REGION": CREDENTIALS["AWS_DEFAULT_REGION"],
-            "CLICKSTREAM_BATCHER_BATCH_SECONDS": 5,
-            "CLICKSTREAM_SENSOR_INTERVAL_SECONDS": 10,
-            "CLICKSTREAM_POD_MIN_MEMORY_MB": MIN_MEMORY_MB,
-            "CLICKSTREAM_POD_MAX_MEMORY_MB": 4 * MIN_MEMORY_MB,
-            "CLICKSTREAM_POD_MAX_CPU_MILLIS": 1000,
-        },
-        "runs": {"ttlSecondsAfterFinished": TTL_SECONDS},
-        "dagster": {
-            "postgresql": {"postgresqlHost": backing.address, "service": {"port": backing.postgres_port}},
-            "dagsterWebserver": {"image": image, "resources": {"requests": {"cpu": "100m"}}},
-            "dagsterDaemon": {"image": image, "resources": {"requests": {"cpu": "300m"}}},
-            "additionalInstanceConfig": {
-                "concurrency": {"runs": {"max_concurrent_runs": MAX_RUNS}},
-                "run_monitoring": {"poll_interval_seconds": 10},
-            },
-        },
-    }
-
-
-def prepare(cluster: Cluster, backing: Backing) -> None:
-    """Make the Secrets and the ConfigMap that the release takes as given."""
-    url = f"postgresql+psycopg2://clickstream:{backing.postgres_password}@{backing.address}:{backing.postgres_port}"
-    aws = {name: value for name, value in CREDENTIALS.items() if "AWS" in name}
-    password = {"postgresql-password": backing.postgres_password}
-    cluster.apply(
-        _secret("clickstream", {"registry-url": f"{url}/clickstream", PASSWORD: backing.stand_in.password, **aws}),
-        _secret("clickstream-dagster-postgresql", password),
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": "authorities"},
-            "data": {"ca.pem": backing.stand_in.ca_file.read_text(encoding="utf-8")},
-        },
-    )
-
-
-def _secret(name: str, content: dict[str, str]) -> Object:
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": content}
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Ask Dagster's GraphQL API."""
+        return through_proxy(lambda: super(ProxiedStack, self).ask(query, **variables), urllib.error.URLError)
 
 
 @dataclass(frozen=True)
@@ -185,97 +114,12 @@ def tags_of(run: dict[str, Any]) -> dict[str, str]:
     return {tag["key"]: tag["value"] for tag in run["tags"]}
 
 
-@contextmanager
-def installed(cluster: Cluster, backing: Backing, folder: Path) -> Iterator[Release]:
-    """Install the release as docs/deploy.md says and wait until all of it is ready; take it away afterwards."""
-    prepare(cluster, backing)
-    file = folder / "values.yaml"
-    file.write_text(yaml.safe_dump(values(backing)), encoding="utf-8")
-    chart = chart_folder()
-    command = ["install", RELEASE, str(chart), "--values", str(chart / "values-minimal.yaml"), "--values", str(file)]
-    started = time.monotonic()
-    with (folder / "helm.log").open("w+") as log:
-        helm = subprocess.Popen(
-            [*_helm(cluster), *command, "--wait", "--timeout", f"{INSTALL_SECONDS}s"], stdout=log, stderr=log
-        )
-        try:
-            write_key, token = _first_steps(cluster, backing, helm, folder / "helm.log")
-            assert helm.wait(INSTALL_SECONDS) == 0, (folder / "helm.log").read_text() + Release.explain(
-                Release(cluster, backing, Stack(folder, "", ""), "", 0)
-            )
-        finally:
-            helm.kill()
-            helm.wait()
-    seconds = time.monotonic() - started
-    (folder / "registry").mkdir()
-    (folder / "registry" / "admin-token").write_text(token, encoding="utf-8")
-    with cluster.forwarded("registry", 8400) as registry_url:
-        stack = Stack(folder, cluster.service_url(f"{RELEASE}-dagster-webserver"), registry_url)
-        wait_until(lambda: _answers(f"{registry_url}/healthz"), 60, lambda: "the registry can't be reached")
-        try:
-            yield Release(cluster, backing, stack, write_key, seconds)
-        finally:
-            if os.environ.get(LOGS):
-                _keep_logs(cluster, Path(os.environ[LOGS]))
-            if not os.environ.get("CLICKSTREAM_TEST_KEEP"):
-                helm_command(cluster, "uninstall", RELEASE)
-
-
-def _keep_logs(cluster: Cluster, folder: Path) -> None:
-    """Write what each container of the namespace printed, and what happened there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for pod in cluster.pods():
-        name = pod["metadata"]["name"]
-        (folder / f"{name}.log").write_text(cluster.try_kubectl("logs", name, "--all-containers").stdout)
-    (folder / "events").write_text(cluster.try_kubectl("get", "events", "--sort-by", ".lastTimestamp").stdout)
-
-
-def _first_steps(cluster: Cluster, backing: Backing, helm: subprocess.Popen[Any], log: Path) -> tuple[str, str]:
-    """Do what nothing gets ready without: a token, a destination, a customer, a write key; return key and token."""
-    token = _once_possible(
-        lambda: cluster.try_kubectl(
-            *("exec", "deployment/registry", "--container", "wait-for-token", "--"),
-            *("clickstream", "registry", "tokens", "add", "--scope", "admin", "--quiet", "me"),
-        ),
-        helm,
-        log,
-    )
-    cluster.kubectl(
-        "rollout", "status", "deployment/registry", f"--timeout={INSTALL_SECONDS}s", seconds=INSTALL_SECONDS
-    )
-    inside = ("exec", "deployment/registry", "--container", "registry", "--", "clickstream", "registry")
-    settings = [f"--setting={name}={value}" for name, value in backing.destination_settings.items()]
-    secret = f"--secret-reference=env:{PASSWORD}"
-    cluster.kubectl(*inside, "destinations", "add", "redshift", "--kind", "redshift", secret, *settings)
-    cluster.kubectl(*inside, "customers", "add", "Acme", "--destination", "redshift")
-    return cluster.kubectl(*inside, "write-keys", "add", "acme", "web", "--quiet").strip(), token
-
-
-def _once_possible(
-    attempt: Callable[[], subprocess.CompletedProcess[str]], helm: subprocess.Popen[Any], log: Path
-) -> str:
-    """Try something until it works, as long as helm has not given up; return what it printed."""
-    deadline = time.monotonic() + INSTALL_SECONDS
-    while True:
-        done = attempt()
-        if done.returncode == 0:
-            return done.stdout.strip()
-        assert helm.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, done.stderr
-        time.sleep(2)
-
-
-def _helm(cluster: Cluster) -> list[str]:
-    return [helm_binary(), "--namespace", cluster.namespace]
+def helm_words(cluster: Cluster, *arguments: str) -> list[str]:
+    """Return the command line of helm for the namespace."""
+    return [helm_binary(), "--namespace", cluster.namespace, *arguments]
 
 
 def helm_command(cluster: Cluster, *arguments: str, seconds: float = 600) -> subprocess.CompletedProcess[str]:
     """Run helm in the namespace and return what it said."""
-    return subprocess.run([*_helm(cluster), *arguments], check=False, capture_output=True, text=True, timeout=seconds)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, trust_env=False).is_success
-    except httpx.HTTPError:
-        return False
+    words = helm_words(cluster, *arguments)
+    return subprocess.run(words, check=False, capture_output=True, text=True, timeout=seconds)

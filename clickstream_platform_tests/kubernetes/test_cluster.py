@@ -217,6 +217,27 @@ def test_a_pod_out_of_memory_gets_twice_as_much(release: Release, report: Report
     report.add("memory limit of the two pods", ", ".join(watch.memory_limits))
 
 
+def test_a_pod_out_of_disk_gets_twice_as_much(release: Release, report: Report) -> None:
+    hour = closed_hour()
+    copying = release.backing.stand_in.faults.add("delay", "^COPY", seconds=60)
+    with watched(release) as watch:
+        release.ingest("acme", ["Spooled"], hour, 1_000)
+        wait_until(lambda: copying.seen > 0, ROWS_SECONDS, lambda: f"no COPY: {release.explain()}")
+        (name,) = watch.pods
+        had = int(limit_of(watch.pods[name], "ephemeral-storage").removesuffix("Mi"))
+        started = time.monotonic()
+        fill = f"head -c {had + 100}M /dev/zero > /tmp/full; sleep 60"  # as work that does not fit into memory would
+        release.cluster.try_kubectl("exec", name, "--", "sh", "-c", fill)
+        runs = release.wait_for_rows("acme", hour, ROWS_SECONDS)
+        report.add("a pod evicted for its disk, then rows by one twice as large", f"{time.monotonic() - started:.0f} s")
+    release.backing.stand_in.faults.clear()
+    assert [run["status"] for run in runs] == ["FAILURE", "SUCCESS"]
+    assert json.loads(runs[1]["tags"]["clickstream/pod_grown"]) == {"ephemeral-storage": had}
+    limits = {limit_of(pod, "ephemeral-storage") for pod in watch.pods.values()}
+    assert limits == {f"{had}Mi", f"{2 * had}Mi"}
+    assert release.backing.count_rows("acme", "spooled") == (1_000, 1_000)
+
+
 def test_many_hours_at_once_stay_within_the_limits(release: Release, report: Report) -> None:
     customers = [release.add_customer(f"Many {number}") for number in range(CUSTOMERS)]
     release.wait_for_assets(*customers)

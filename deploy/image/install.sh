@@ -23,7 +23,7 @@ python=${4:-python3}
 for name in clickstream_platform pyproject.toml dagster.yaml workspace.yaml README.md LICENSE; do
     cp -R "$source/$name" "$prefix/$name"
 done
-(cd "$prefix" && "$tools/bin/hatchling" build --target wheel:editable --directory "$tools/dist" >/dev/null 2>&1)
+(cd "$prefix" && "$tools/bin/hatchling" build --target wheel:editable --directory "$tools/dist" >/dev/null)
 "$tools/bin/uv" pip install --quiet --offline --no-deps --python "$prefix/.venv/bin/python" "$tools"/dist/*.whl
 
 # What nothing at run time reads: packages' own tests and C headers. (Arrow's libraries all need each other.)
@@ -34,5 +34,6 @@ rm -rf "$packages/pyarrow/include"
 # Nobody can write byte code later. Sources that no Python here can compile are examples that packages bring along.
 find "$prefix" -name '*.pyc' -delete
 "$prefix/.venv/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$prefix" >/dev/null 2>&1 || true
-test -n "$(find "$prefix/clickstream_platform" -name 'settings.*.pyc')"
+test -n "$(find "$prefix/clickstream_platform" -name 'settings.*.pyc')" ||
+    { echo "install.sh: nothing was compiled; see python -m compileall $prefix/clickstream_platform" >&2; exit 1; }
 chmod -R u=rwX,go=rX "$prefix"

@@ -131,3 +131,23 @@ def test_scripts_stop_at_the_first_failure_and_need_no_more_than_sh(script: Path
     assert text.startswith("#!/bin/sh\n")
     assert "\nset -eu\n" in text
     assert subprocess.run(["sh", "-n", str(script)], check=False, capture_output=True, text=True).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("hatchling", "expected"),
+    [("echo no version here >&2; exit 1", "no version here"), ("exit 0", "nothing was compiled")],
+    ids=["the package", "byte code"],
+)
+def test_an_installation_that_stops_says_why(tmp_path: Path, hatchling: str, expected: str) -> None:
+    prefix, tools = tmp_path / "prefix", tmp_path / "tools"
+    programs = {tools / "bin" / name: "exit 0" for name in ("python", "uv")}
+    programs |= {tools / "bin" / "hatchling": hatchling, prefix / ".venv" / "bin" / "python": "exit 0"}
+    for program, body in programs.items():
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{body}\n")
+        program.chmod(0o755)
+    (prefix / ".venv" / "lib" / "python3.11" / "site-packages" / "pyarrow").mkdir(parents=True)
+    command = ["sh", str(IMAGE / "install.sh"), str(REPOSITORY), str(prefix), str(tools), str(tools / "bin" / "python")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert expected in done.stderr

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -116,4 +115,3 @@ def test_the_bill_of_materials_names_every_package(built: Built) -> None:
     }
     assert bill["bomFormat"] == "CycloneDX"
     assert {name.replace(".", "-") for name in locked} - {name.replace(".", "-") for name in listed} == set()
-    assert sys.version_info >= (3, 11)
