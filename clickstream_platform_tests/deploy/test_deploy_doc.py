@@ -103,7 +103,7 @@ def test_outputs_settings_and_secrets_that_are_named_exist() -> None:
     secrets = {found for found in re.findall(r"\bclickstream/([a-z]+/[a-z-]+)\b", TEXT) if "/" in found}
     secrets -= {name for name in secrets if name.startswith(("registry/", "terraform/"))}
     assert secrets <= local_values()["secrets"].keys()
-    users = set(re.findall(r'"IAMR:clickstream-([a-z-]+)"', TEXT))
+    users = set(re.findall(r'CREATE USER "IAMR:clickstream-([a-z-]+)"', TEXT))
     logging_in = {role for role, other in local_values()["roles"].items() if "warehouse_policy" in str(other)}
     assert users == {role.replace("_", "-") for role in logging_in}
 
@@ -179,7 +179,7 @@ def test_the_way_back_of_the_registrys_database_works(tmp_path: Path) -> None:
 
 def test_json_of_outputs_is_read_as_terraform_writes_it(tmp_path: Path) -> None:
     """`terraform output -json clickstream` is the value itself, which the helper `out` reads by name."""
-    (block,) = [code for code in shell_blocks() if "out() {" in code]
+    block = next(code for code in shell_blocks() if "out() {" in code)
     (helper,) = re.findall(r"(?m)^out\(\) \{.*\}$", block)
     (tmp_path / "aws.json").write_text(json.dumps({"region": "eu-central-1", "cluster_name": "clickstream"}))
     ran = subprocess.run(

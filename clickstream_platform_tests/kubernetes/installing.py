@@ -28,6 +28,7 @@ from clickstream_platform_tests.kubernetes.release import (
     ProxiedStack,
     Release,
     helm_command,
+    helm_words,
 )
 from clickstream_platform_tests.servers import CREDENTIALS
 
@@ -117,11 +118,8 @@ def installed(cluster: Cluster, backing: Backing, folder: Path) -> Iterator[Rele
     command = ["install", RELEASE, str(chart), "--values", str(chart / "values-minimal.yaml"), "--values", str(file)]
     started = time.monotonic()
     with (folder / "helm.log").open("w+") as log:
-        helm = subprocess.Popen(
-            [helm_binary(), "--namespace", cluster.namespace, *command, "--wait", "--timeout", f"{INSTALL_SECONDS}s"],
-            stdout=log,
-            stderr=log,
-        )
+        words = helm_words(cluster, *command, "--wait", "--timeout", f"{INSTALL_SECONDS}s")
+        helm = subprocess.Popen(words, stdout=log, stderr=log)
         try:
             write_key, token = _first_steps(cluster, backing, helm, folder / "helm.log")
             assert helm.wait(INSTALL_SECONDS) == 0, (folder / "helm.log").read_text() + Release.explain(

@@ -10,7 +10,8 @@ locals {
     "discarded/"  = var.retention_days
     "staged/"     = var.staged_days
 
-    "batcher/${local.kinesis_name}/strays/"               = var.retention_days
+    # Records without events, and what a batcher of another name wrote; notes of the usual one end earlier.
+    "batcher/"                                            = max(var.retention_days, var.batcher_notes_days)
     "batcher/${local.kinesis_name}/${local.shard_prefix}" = var.batcher_notes_days
   }
 }

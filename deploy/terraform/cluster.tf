@@ -1,4 +1,4 @@
-# The EKS cluster, its addons and the OpenID provider by which its service accounts assume roles.
+# The EKS cluster, who may manage it, its add-ons, and the OpenID provider by which its service accounts assume roles.
 
 resource "aws_iam_role" "cluster" {
   name = "${var.name}-cluster"
@@ -33,6 +33,9 @@ resource "aws_eks_cluster" "this" {
   enabled_cluster_log_types = var.cluster_log_types
   tags                      = local.tags
 
+  # All of them are made below; those that EKS would make by itself get in their way.
+  bootstrap_self_managed_addons = false
+
   access_config {
     authentication_mode                         = "API"
     bootstrap_cluster_creator_admin_permissions = true
@@ -54,46 +57,73 @@ resource "aws_iam_openid_connect_provider" "cluster" {
   tags           = local.tags
 }
 
-resource "aws_eks_addon" "vpc_cni" {
-  cluster_name             = aws_eks_cluster.this.name
-  addon_name               = "vpc-cni"
-  service_account_role_arn = aws_iam_role.addon["vpc_cni"].arn
-  tags                     = local.tags
+data "aws_eks_addon_version" "this" {
+  for_each = toset(concat(keys(local.node_addons), keys(local.pod_addons)))
 
-  # Without this, network policies are accepted and mean nothing.
-  configuration_values = jsonencode({ enableNetworkPolicy = "true" })
+  addon_name         = each.key
+  kubernetes_version = var.kubernetes_version
 }
 
-resource "aws_eks_addon" "kube_proxy" {
-  cluster_name = aws_eks_cluster.this.name
-  addon_name   = "kube-proxy"
-  tags         = local.tags
+locals {
+  # What makes a node one of the cluster. Without enableNetworkPolicy network policies are accepted and mean nothing.
+  node_addons = {
+    "vpc-cni"    = { role = "vpc_cni", settings = jsonencode({ enableNetworkPolicy = "true" }) }
+    "kube-proxy" = { role = null, settings = null }
+  }
+
+  # What runs in pods, so it needs nodes: names, what the collectors' autoscaler asks, and the disks of their spools.
+  pod_addons = {
+    "coredns"            = { role = null }
+    "metrics-server"     = { role = null }
+    "aws-ebs-csi-driver" = { role = "ebs_csi" }
+  }
 }
 
-# Those below run as pods, so they need nodes.
-resource "aws_eks_addon" "coredns" {
-  cluster_name = aws_eks_cluster.this.name
-  addon_name   = "coredns"
-  tags         = local.tags
+resource "aws_eks_addon" "of_nodes" {
+  for_each = local.node_addons
 
-  depends_on = [aws_eks_node_group.services]
+  cluster_name                = aws_eks_cluster.this.name
+  addon_name                  = each.key
+  addon_version               = data.aws_eks_addon_version.this[each.key].version
+  configuration_values        = each.value.settings
+  service_account_role_arn    = each.value.role == null ? null : aws_iam_role.addon[each.value.role].arn
+  resolve_conflicts_on_create = "OVERWRITE"
+  resolve_conflicts_on_update = "OVERWRITE"
+  tags                        = local.tags
+
+  depends_on = [aws_iam_role_policy_attachment.addon]
 }
 
-# The collectors' autoscaler asks it.
-resource "aws_eks_addon" "metrics_server" {
-  cluster_name = aws_eks_cluster.this.name
-  addon_name   = "metrics-server"
-  tags         = local.tags
+resource "aws_eks_addon" "of_pods" {
+  for_each = local.pod_addons
 
-  depends_on = [aws_eks_node_group.services]
+  cluster_name                = aws_eks_cluster.this.name
+  addon_name                  = each.key
+  addon_version               = data.aws_eks_addon_version.this[each.key].version
+  service_account_role_arn    = each.value.role == null ? null : aws_iam_role.addon[each.value.role].arn
+  resolve_conflicts_on_create = "OVERWRITE"
+  resolve_conflicts_on_update = "OVERWRITE"
+  tags                        = local.tags
+
+  depends_on = [aws_iam_role_policy_attachment.addon, aws_eks_node_group.services]
 }
 
-# Disks of the collectors' spools, which outlive their pods.
-resource "aws_eks_addon" "ebs_csi" {
-  cluster_name             = aws_eks_cluster.this.name
-  addon_name               = "aws-ebs-csi-driver"
-  service_account_role_arn = aws_iam_role.addon["ebs_csi"].arn
-  tags                     = local.tags
+resource "aws_eks_access_entry" "admin" {
+  for_each = var.cluster_admins
 
-  depends_on = [aws_eks_node_group.services]
+  cluster_name  = aws_eks_cluster.this.name
+  principal_arn = each.key
+  tags          = local.tags
+}
+
+resource "aws_eks_access_policy_association" "admin" {
+  for_each = var.cluster_admins
+
+  cluster_name  = aws_eks_cluster.this.name
+  principal_arn = aws_eks_access_entry.admin[each.key].principal_arn
+  policy_arn    = "arn:${local.partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+
+  access_scope {
+    type = "cluster"
+  }
 }

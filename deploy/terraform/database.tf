@@ -74,6 +74,7 @@ resource "aws_db_instance" "database" {
   parameter_group_name        = aws_db_parameter_group.database.name
   publicly_accessible         = false
   backup_retention_period     = var.database.backup_days
+  delete_automated_backups    = false # they are kept as long as if it were there
   backup_window               = "02:10-02:40"
   maintenance_window          = "sun:03:00-sun:03:30"
   copy_tags_to_snapshot       = true

@@ -1,4 +1,5 @@
-# Two groups of nodes: on demand for what is always on, spot for run pods, of which there are none between hours.
+# Nodes: on demand for what is always on, a group for each zone, and one of spot nodes for run pods, which is empty between
+# hours.
 
 locals {
   pool_label = "clickstream.io/pool"
@@ -12,6 +13,26 @@ locals {
     services = var.services_nodes.disk_gb
     runs     = var.runs_nodes.disk_gb
   }
+
+  # A fifth of a node's memory and disk is left to the system. A pod that asks for more than a node has is never started.
+  pod_disk_gb = { for group, disk_gb in local.node_disks : group => floor(disk_gb * 0.8) }
+  pod_max_memory_mb = floor(
+    min([for each in data.aws_ec2_instance_type.runs : each.memory_size]...) * 0.8 / 128
+  ) * 128
+  pod_max_storage_mb = min(65536, local.pod_disk_gb.runs * 1024) # the platform's default, or what there is
+
+  # Without nodes the autoscaler takes a group's disk for none, and never makes the first node for a pod that asks for disk.
+  node_tags = {
+    for group, disk_gb in local.pod_disk_gb : group => merge(local.tags, {
+      "k8s.io/cluster-autoscaler/node-template/resources/ephemeral-storage" = "${disk_gb}Gi"
+    })
+  }
+}
+
+data "aws_ec2_instance_type" "runs" {
+  for_each = toset(var.runs_nodes.instance_types)
+
+  instance_type = each.key
 }
 
 resource "aws_iam_role" "nodes" {
@@ -69,16 +90,20 @@ resource "aws_launch_template" "nodes" {
   }
 }
 
+# One for each zone: the volume of a collector's spool is in one, and the autoscaler can't choose within a group.
 resource "aws_eks_node_group" "services" {
+  count = length(local.private_subnet_ids)
+
   cluster_name    = aws_eks_cluster.this.name
-  node_group_name = "services"
+  version         = aws_eks_cluster.this.version
+  node_group_name = "services-${count.index}"
   node_role_arn   = aws_iam_role.nodes.arn
-  subnet_ids      = local.private_subnet_ids
+  subnet_ids      = [local.private_subnet_ids[count.index]]
   capacity_type   = "ON_DEMAND"
   ami_type        = "AL2023_x86_64_STANDARD"
   instance_types  = var.services_nodes.instance_types
   labels          = { (local.pool_label) = "services" }
-  tags            = local.tags
+  tags            = local.node_tags.services
 
   scaling_config {
     min_size     = var.services_nodes.min
@@ -99,11 +124,12 @@ resource "aws_eks_node_group" "services" {
     ignore_changes = [scaling_config[0].desired_size] # the autoscaler's
   }
 
-  depends_on = [aws_iam_role_policy_attachment.nodes, aws_eks_addon.vpc_cni, aws_eks_addon.kube_proxy]
+  depends_on = [aws_iam_role_policy_attachment.nodes, aws_eks_addon.of_nodes]
 }
 
 resource "aws_eks_node_group" "runs" {
   cluster_name    = aws_eks_cluster.this.name
+  version         = aws_eks_cluster.this.version
   node_group_name = "runs"
   node_role_arn   = aws_iam_role.nodes.arn
   subnet_ids      = local.private_subnet_ids
@@ -111,7 +137,7 @@ resource "aws_eks_node_group" "runs" {
   ami_type        = "AL2023_x86_64_STANDARD"
   instance_types  = var.runs_nodes.instance_types
   labels          = { (local.pool_label) = "runs" }
-  tags            = local.tags
+  tags            = local.node_tags.runs
 
   taint {
     key    = local.pool_label
@@ -138,5 +164,5 @@ resource "aws_eks_node_group" "runs" {
     ignore_changes = [scaling_config[0].desired_size] # the autoscaler's
   }
 
-  depends_on = [aws_iam_role_policy_attachment.nodes, aws_eks_addon.vpc_cni, aws_eks_addon.kube_proxy]
+  depends_on = [aws_iam_role_policy_attachment.nodes, aws_eks_addon.of_nodes]
 }

@@ -65,6 +65,16 @@ output "database_address" {
   value       = aws_db_instance.database.address
 }
 
+output "database_security_group_id" {
+  description = "Security group of PostgreSQL, for one that is restored."
+  value       = aws_security_group.database.id
+}
+
+output "database_parameter_group" {
+  description = "Parameter group of PostgreSQL, for one that is restored."
+  value       = aws_db_parameter_group.database.name
+}
+
 output "database_master_secret_arn" {
   description = "Secret with the database's master password, which RDS rotates: for people, never for services."
   value       = one(aws_db_instance.database.master_user_secret[*].secret_arn)

@@ -10,6 +10,8 @@ locals {
     retention_days       = var.retention_days
     database_host        = aws_db_instance.database.address
     pool_label           = local.pool_label
+    pod_max_memory_mb    = local.pod_max_memory_mb
+    pod_max_storage_mb   = local.pod_max_storage_mb
     service_accounts     = local.service_accounts
     role_arns            = { for role, made in aws_iam_role.service : role => made.arn }
     secret_arns          = { for key, made in aws_secretsmanager_secret.this : key => made.arn }

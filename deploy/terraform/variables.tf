@@ -39,15 +39,15 @@ variable "vpc_cidr" {
   default     = "10.40.0.0/16"
 
   validation {
-    condition     = can(cidrhost(var.vpc_cidr, 0)) && try(tonumber(split("/", var.vpc_cidr)[1]) <= 18, false)
-    error_message = "Give a CIDR block of /18 or larger, such as 10.40.0.0/16."
+    condition     = can(cidrhost(var.vpc_cidr, 0)) && can(regex("/1[678]$", var.vpc_cidr))
+    error_message = "Give a CIDR block of /16 to /18, such as 10.40.0.0/16."
   }
 }
 
 variable "nat_gateway_per_zone" {
-  description = "Whether each zone has a NAT gateway of its own: two more of them, and no zone needs another's."
+  description = "Whether each zone has a NAT gateway of its own; false: one for all, and all are cut off when its zone is lost."
   type        = bool
-  default     = false
+  default     = true
 }
 
 variable "interface_endpoints" {
@@ -61,12 +61,18 @@ variable "interface_endpoints" {
 variable "kubernetes_version" {
   description = "Version of the EKS cluster, of those in standard support."
   type        = string
-  default     = "1.33"
+  default     = "1.34"
 }
 
 variable "cluster_public_cidrs" {
   description = "Networks that may reach the cluster's API from the internet; empty: only the VPC may."
   type        = list(string)
+  default     = []
+}
+
+variable "cluster_admins" {
+  description = "ARNs of roles or users of people who may do everything in the cluster, but not of who made it: that one may."
+  type        = set(string)
   default     = []
 }
 
@@ -77,18 +83,18 @@ variable "cluster_log_types" {
 }
 
 variable "services_nodes" {
-  description = "Nodes of what is always on: instance types, on demand, and how many of them."
+  description = "Nodes of what is always on: instance types, on demand, and how many of them in each zone."
   type = object({
     instance_types = optional(list(string), ["m6i.large"])
-    min            = optional(number, 2)
-    max            = optional(number, 6)
+    min            = optional(number, 1)
+    max            = optional(number, 3)
     disk_gb        = optional(number, 50)
   })
   default = {}
 }
 
 variable "runs_nodes" {
-  description = "Nodes of run pods: instance types, spot unless said otherwise, none while nothing is to be done."
+  description = "Nodes of run pods: instance types of like size, spot unless said otherwise, none while nothing is to be done."
   type = object({
     instance_types = optional(list(string), ["m6i.xlarge", "m6a.xlarge", "m5.xlarge", "m5a.xlarge", "r6i.xlarge"])
     capacity_type  = optional(string, "SPOT")
@@ -135,8 +141,12 @@ variable "retention_days" {
   default     = 60
 
   validation {
-    condition     = var.retention_days >= 8 && floor(var.retention_days) == var.retention_days
-    error_message = "Whole days, 8 at least: more than the Kinesis stream keeps and the sensors look back."
+    condition = (
+      var.retention_days >= 8
+      && floor(var.retention_days) == var.retention_days
+      && var.retention_days * 24 > var.kinesis.retention_hours
+    )
+    error_message = "Whole days, 8 at least, and more than the Kinesis stream keeps (kinesis.retention_hours)."
   }
 }
 

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from dagster._cli import create_dagster_cli
+from dagster._daemon.cli import create_dagster_daemon_cli
+from dagster_webserver.cli import dagster_webserver
 from typer.main import get_command
 
 from clickstream_platform.cli import app
 from clickstream_platform.health.__main__ import _parser
 from clickstream_platform_tests.deploy.helm.charts import KUBERNETES, VALUES, Manifest, pods, render
+from clickstream_platform_tests.shared_data import REPOSITORY
 
+SHELLS = ("sh", "/bin/bash")  # the dagster chart takes the latter
 EVERYTHING = ("canary.enabled=true", "tests.doctor=true")
 
 
@@ -27,10 +35,18 @@ def commands() -> Iterator[tuple[str, list[str]]]:
             for name, spec in pods(render(values, kubernetes, EVERYTHING)).items():
                 for container in spec["containers"]:
                     label = f"{name}: {container['name']}"
-                    yield label, [*container["command"], *container.get("args", [])]
+                    words = [*container["command"], *container.get("args", [])]
+                    for each in _of_script(words[2]) if words[0] in SHELLS else [words]:
+                        yield label, each
                     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                         if "exec" in container.get(probe, {}):
                             yield f"{label} {probe}", container[probe]["exec"]["command"]
+
+
+def _of_script(script: str) -> list[list[str]]:
+    """Return the platform's commands of a shell script, each on a line of its own."""
+    programs = ("python ", "dagster-")
+    return [shlex.split(line.partition("||")[0]) for line in script.splitlines() if line.startswith(programs)]
 
 
 def understand(command: click.Command, words: list[str]) -> None:
@@ -39,11 +55,17 @@ def understand(command: click.Command, words: list[str]) -> None:
         found = command.get_command(click.Context(command), words[0])
         assert found is not None, f"there is no command {words[0]}"
         command, words = found, words[1:]
-    command.make_context(command.name, words)
+    here = {"/dagster-workspace/workspace.yaml": str(REPOSITORY / "workspace.yaml")}
+    command.make_context(command.name, [here.get(word, word) for word in words])
 
 
 def test_the_platform_has_these_commands() -> None:
-    programs = {"clickstream": get_command(app), "dagster": create_dagster_cli()}  # type: ignore[no-untyped-call]
+    programs: dict[str, Any] = {
+        "clickstream": get_command(app),
+        "dagster": create_dagster_cli(),  # type: ignore[no-untyped-call]
+        "dagster-webserver": dagster_webserver,
+        "dagster-daemon": create_dagster_daemon_cli(),
+    }
     seen = set()
     for label, words in commands():
         if words[0] in programs:
@@ -55,32 +77,46 @@ def test_the_platform_has_these_commands() -> None:
         elif words[:3] == ["python", "-m", "clickstream_platform.health"]:
             _parser({}).parse_args(words[3:])
             seen.add("health")
-        elif words[0] == "python":
-            compile(words[2], label, "exec")
         else:
-            assert words[0] in ("dagster-webserver", "dagster-daemon"), f"{label}: {words}"
+            assert words[0] == "python", f"{label}: {words}"
+            compile(words[2], label, "exec")
     expected = {"clickstream registry serve", "dagster code-server start", "dagster instance migrate", "health"}
-    assert expected <= seen
+    assert expected | {"dagster-webserver -h 0.0.0.0", "dagster-daemon run -w"} <= seen
 
 
-def registry_wait() -> list[str]:
+@contextmanager
+def waiting(folder: Path, *programs: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """Run what the registry's pod does before the registry starts; yield it, and the environment for more commands."""
+    path = os.pathsep.join([*map(str, programs), str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {"PATH": path, "HOME": str(folder), "CLICKSTREAM_HOME": str(folder)}
     container: Manifest = pods(render())["Deployment/registry"]["initContainers"][0]
-    return [*container["command"], *container["args"]]
+    with subprocess.Popen(container["command"], env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process, environment
+        finally:
+            process.kill()
 
 
 def test_the_registry_waits_for_its_first_token(tmp_path: Path) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {"PATH": path, "HOME": str(tmp_path), "CLICKSTREAM_HOME": str(tmp_path)}
-    waiting = subprocess.Popen(registry_wait(), env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert waiting.stdout is not None
-        assert "No API token yet" in waiting.stdout.readline()
+    with waiting(tmp_path) as (process, environment):
+        assert process.stdout is not None
+        assert "No API token that is valid" in process.stdout.readline()
         make = ["clickstream", "registry", "tokens", "add", "--scope", "admin", "--quiet", "me"]
         done = subprocess.run(make, env=environment, check=True, capture_output=True, text=True, timeout=60)
         assert done.stdout.strip()
-        assert waiting.wait(timeout=60) == 0
-    finally:
-        waiting.kill()
-        waiting.wait()
-        if waiting.stdout is not None:
-            waiting.stdout.close()
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize(("years", "ends"), [((2020,), False), ((2020, 2999), True)])
+def test_the_registry_waits_for_a_token_that_is_valid(tmp_path: Path, years: tuple[int, ...], ends: bool) -> None:
+    # With an expired one the registry stops at once, and there would be no container to make another in.
+    listed = json.dumps([{"id": f"tk_{year}", "expires_at": f"{year}-01-01T00:00:00+00:00"} for year in years])
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "clickstream").write_text(f"#!/bin/sh\necho '{listed}'\n", encoding="utf-8")
+    (programs / "clickstream").chmod(0o755)
+    with waiting(tmp_path, programs) as (process, _):
+        assert process.stdout is not None
+        assert ("No API token that is valid" in process.stdout.readline()) is not ends
+        if ends:
+            assert process.wait(timeout=60) == 0

@@ -114,6 +114,27 @@ def test_it_says_what_the_repositorys_says() -> None:
     assert set(chart) - set(ours) <= more
 
 
+class OnceLoader(yaml.SafeLoader):
+    """Refuses a name that stands twice in a mapping, of which Dagster would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value]
+        assert len(names) == len(set(names)), sorted(name for name in names if names.count(name) > 1)
+        return super().construct_mapping(node, deep)
+
+
+def once(values: str, *sets: str) -> None:
+    yaml.load(named(render(values, sets=sets), "ConfigMap", INSTANCE)["data"]["dagster.yaml"], OnceLoader)
+
+
+@pytest.mark.parametrize("values", VALUES)
+def test_nothing_is_said_twice(values: str) -> None:
+    # Once by the dagster chart's own values, and once by what is added.
+    once(values)
+    with pytest.raises(AssertionError, match="run_retries"):
+        once(values, "dagster.dagsterDaemon.runRetries.enabled=true")
+
+
 def test_webserver_and_daemon_find_the_code_server() -> None:
     manifests = render()
     workspace = yaml.safe_load(

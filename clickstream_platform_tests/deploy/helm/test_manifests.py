@@ -25,7 +25,7 @@ from clickstream_platform_tests.deploy.helm.charts import (
 from clickstream_platform_tests.deploy.helm.kubernetes_schemas import faults
 
 # Objects of operators; Kubernetes' own schemas don't know them.
-OPERATORS = ("monitoring.coreos.com/v1", "external-secrets.io/v1beta1")
+OPERATORS = ("monitoring.coreos.com/v1", "external-secrets.io/v1")
 
 
 def run_job(manifests: list[Manifest]) -> Manifest:

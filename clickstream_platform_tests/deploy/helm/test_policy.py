@@ -90,7 +90,8 @@ def test_probes_are_those_of_the_health_page() -> None:
         "Deployment/code-server": code_server,
         "Deployment/platform-dagster-webserver": webserver,
     }.items():
-        assert {probe: found[name]["containers"][0][probe] for probe in expected} == expected, name
+        for probe, fields in expected.items():  # the dagster chart's own defaults may stand beside them
+            assert fields.items() <= found[name]["containers"][0][probe].items(), f"{name}: {probe}"
     for name in ("StatefulSet/collector", "Deployment/batcher", "Deployment/exporter", "Deployment/registry"):
         for probe, expected in service.items():
             expected["httpGet"]["port"] = "http"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -12,7 +13,7 @@ import yaml
 
 from clickstream_platform.defs.pods import node_selector, tolerations
 from clickstream_platform.settings import PREFIX, Settings, load_settings
-from clickstream_platform_tests.deploy.terraform.module_files import MODULE, local_values
+from clickstream_platform_tests.deploy.terraform.module_files import MODULE, local_values, terraform
 
 CHART = MODULE.parent / "helm" / "clickstream-platform"
 ACCOUNTS = {role: f"clickstream-{role.replace('_', '-')}" for role in local_values()["roles"]}
@@ -25,6 +26,8 @@ GIVEN = {
     "retention_days": "60",
     "database_host": "clickstream.example.eu-central-1.rds.amazonaws.com",
     "pool_label": "clickstream.io/pool",
+    "pod_max_memory_mb": "13056",
+    "pod_max_storage_mb": "65536",
 }
 
 
@@ -81,10 +84,30 @@ def test_the_charts_schema_takes_them(values: dict[str, Any]) -> None:
 def test_every_value_is_one_of_the_chart(values: dict[str, Any]) -> None:
     defaults = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
     assert values.keys() <= defaults.keys()
-    for part in ("image", "secrets", "pods", "collector", "batcher", "canary", "runs", "networkPolicies"):
+    for part in values.keys() - {"settings", "serviceAccounts"}:
         assert values[part].keys() <= defaults[part].keys(), part
     for name, account in defaults["serviceAccounts"].items():
         assert values["serviceAccounts"][name]["name"] == account["name"]
+
+
+@pytest.mark.parametrize("has_external_secrets", [False, True])
+def test_terraform_fills_it_in_as_these_tests_do(has_external_secrets: bool, tmp_path: Path) -> None:
+    secrets = local_values()["secrets"]
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:"
+    given = GIVEN | {
+        "service_accounts": ACCOUNTS,
+        "role_arns": {role: f"arn:aws:iam::123456789012:role/{name}" for role, name in ACCOUNTS.items()},
+        "secret_arns": {key: f"{arn}clickstream/{key}" for key in secrets},
+        "secret_names": {key: f"clickstream/{key}" for key in secrets},
+        "has_external_secrets": has_external_secrets,
+    }
+    (tmp_path / "given.json").write_text(json.dumps(given))
+    filled = f'templatefile("{MODULE}/values.yaml.tftpl", jsondecode(file("given.json")))'
+    (tmp_path / "main.tf").write_text(f'output "values" {{\n  value = yamldecode({filled})\n}}\n')
+    answer = terraform("apply", "-auto-approve", "-no-color", folder=tmp_path)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    made = json.loads(terraform("output", "-json", "values", folder=tmp_path).stdout)
+    assert made == rendered(has_external_secrets=has_external_secrets)
 
 
 def test_the_settings_are_settings(values: dict[str, Any]) -> None:

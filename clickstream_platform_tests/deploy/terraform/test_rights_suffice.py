@@ -15,6 +15,7 @@ from clickstream_platform.model.hours import Hour
 from clickstream_platform.model.manifests import Seal
 from clickstream_platform.model.object_keys import seal_key
 from clickstream_platform.model.streams import UNIDENTIFIED
+from clickstream_platform.pipeline.freshness.opening import open_watch
 from clickstream_platform.pipeline.opening import Pipeline, open_pipeline
 from clickstream_platform.pipeline.replays import Selection
 from clickstream_platform.quarantine.quarantine import Quarantine
@@ -124,8 +125,8 @@ def test_an_operator_reads_the_quarantine_and_writes_raw_objects_only(open_as: O
             store.put("staged/customer=acme/x", b"")
 
 
-@pytest.mark.parametrize("role", ["code_server", "exporter", "registry"])
-def test_sensors_and_watchers_find_hours(role: str, open_as: OpenAs, hour: Hour) -> None:
+@pytest.mark.parametrize("role", ["code_server", "registry"])
+def test_sensors_and_pages_find_hours(role: str, open_as: OpenAs, hour: Hour) -> None:
     with open_as(role) as (pipeline, store):
         look = pipeline.discovery.look(hour)
         assert look is not None
@@ -133,11 +134,19 @@ def test_sensors_and_watchers_find_hours(role: str, open_as: OpenAs, hour: Hour)
         assert ("s3:GetObject", "seals") in store.used
 
 
+def test_the_exporter_watches_without_reading_a_record(open_as: OpenAs, hour: Hour) -> None:
+    with open_as("exporter") as (pipeline, store):
+        report = open_watch(pipeline.wiring).look_through()
+        assert (set(report.customers), report.troubles) == ({"acme"}, ())
+        assert unused("exporter", store) <= {"s3:GetObject registry"}
+        with pytest.raises(ConfigurationError, match="exporter may not"):
+            store.get(next(iter(store.list_objects(f"raw/hour={hour}/"))).key)
+
+
 @pytest.mark.parametrize("role", ["runs", "code_server", "exporter", "registry"])
 def test_nobody_else_writes_raw_objects_and_nobody_deletes(role: str, open_as: OpenAs, hour: Hour) -> None:
     with open_as(role) as (_, store):
         key = next(iter(store.list_objects(f"raw/hour={hour}/"))).key
-        assert store.get(key)
         for forbidden in (lambda: store.put(key, b""), lambda: store.delete(key)):
             with pytest.raises(ConfigurationError, match=f"{role} may not"):
                 forbidden()

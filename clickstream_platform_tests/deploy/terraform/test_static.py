@@ -71,6 +71,7 @@ def test_everything_that_can_be_tagged_carries_the_installation() -> None:
     untaggable = {
         "aws_db_parameter_group.parameter",
         "aws_ecr_lifecycle_policy",
+        "aws_eks_access_policy_association",
         "aws_iam_role_policy",
         "aws_iam_role_policy_attachment",
         "aws_redshiftserverless_usage_limit",
@@ -87,10 +88,11 @@ def test_everything_that_can_be_tagged_carries_the_installation() -> None:
         "aws_sqs_queue_redrive_allow_policy",
         "aws_vpc_security_group_ingress_rule",
     }
+    assert "local.tags" in str(local_values()["node_tags"])
     untagged = [
         name
         for name, block in blocks("resource").items()
-        if name.partition(".")[0] not in untaggable and "local.tags" not in str(block.get("tags"))
+        if name.partition(".")[0] not in untaggable and not re.search(r"local\.(node_)?tags", str(block.get("tags")))
     ]
     assert untagged == []
 

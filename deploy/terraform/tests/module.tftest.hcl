@@ -28,6 +28,18 @@ mock_provider "aws" {
     }
   }
 
+  mock_data "aws_ec2_instance_type" {
+    defaults = {
+      memory_size = 16384
+    }
+  }
+
+  mock_data "aws_eks_addon_version" {
+    defaults = {
+      version = "v1.2.3-eksbuild.4"
+    }
+  }
+
   mock_resource "aws_iam_role" {
     defaults = {
       arn = "arn:aws:iam::123456789012:role/mock"
@@ -107,8 +119,8 @@ run "defaults" {
   command = plan
 
   assert {
-    condition     = length(aws_subnet.private) == 3 && length(aws_nat_gateway.this) == 1
-    error_message = "Three zones and one NAT gateway."
+    condition     = length(aws_subnet.private) == 3 && length(aws_nat_gateway.this) == 3
+    error_message = "Three zones, and none of them needs another's NAT gateway."
   }
 
   assert {
@@ -119,6 +131,49 @@ run "defaults" {
   assert {
     condition     = aws_eks_node_group.runs.scaling_config[0].min_size == 0 && aws_eks_node_group.runs.capacity_type == "SPOT"
     error_message = "No node for runs while there is nothing to do."
+  }
+
+  assert {
+    condition     = aws_eks_node_group.runs.tags["k8s.io/cluster-autoscaler/node-template/resources/ephemeral-storage"] == "160Gi"
+    error_message = "Of a group without nodes the autoscaler knows the disk by this tag only, and run pods ask for disk."
+  }
+
+  assert {
+    condition     = length(aws_eks_node_group.services) == 3 && alltrue([for each in aws_eks_node_group.services : length(each.subnet_ids) == 1])
+    error_message = "A group for each zone: a collector's volume needs a node in its own."
+  }
+
+  assert {
+    condition = toset(concat([aws_eks_node_group.runs.version], aws_eks_node_group.services[*].version)) == toset([
+      var.kubernetes_version
+    ])
+    error_message = "Nodes follow the cluster's version."
+  }
+
+  assert {
+    condition = alltrue([
+      for each in concat(values(aws_eks_addon.of_nodes), values(aws_eks_addon.of_pods)) :
+      each.addon_version == "v1.2.3-eksbuild.4" && each.resolve_conflicts_on_create == "OVERWRITE"
+    ])
+    error_message = "Add-ons follow the cluster's version, and what EKS put there is no conflict."
+  }
+
+  assert {
+    condition = (
+      yamldecode(output.helm_values).settings.CLICKSTREAM_POD_MAX_MEMORY_MB == "13056"
+      && yamldecode(output.helm_values).settings.CLICKSTREAM_POD_MAX_STORAGE_MB == "65536"
+    )
+    error_message = "No run pod is larger than what a node of its group has room for."
+  }
+
+  assert {
+    condition     = !aws_db_instance.database.delete_automated_backups && length(aws_eks_access_entry.admin) == 0
+    error_message = "Backups outlive the database; only who made the cluster may do everything."
+  }
+
+  assert {
+    condition     = local.lifecycle_days["batcher/"] == 60 && local.lifecycle_days["batcher/clickstream-events/${local.shard_prefix}"] == 14
+    error_message = "Notes end early, strays and those of another application with the raw objects."
   }
 
   assert {
@@ -158,7 +213,7 @@ run "everything_on" {
   variables {
     notifications        = true
     housekeeping_deletes = true
-    nat_gateway_per_zone = true
+    nat_gateway_per_zone = false
     interface_endpoints  = ["kinesis-streams", "secretsmanager"]
     cluster_public_cidrs = ["203.0.113.0/24"]
     replica_bucket_arn   = "arn:aws:s3:::test-bucket-copy"
@@ -167,11 +222,23 @@ run "everything_on" {
     external_secrets     = { namespace = "external-secrets", service_account = "external-secrets" }
     redshift_serverless  = { daily_rpu_hours_log = 48 }
     kinesis              = { mode = "ON_DEMAND" }
+    runs_nodes           = { disk_gb = 50 }
+    cluster_admins       = ["arn:aws:iam::123456789012:role/on-call"]
   }
 
   assert {
-    condition     = length(aws_nat_gateway.this) == 3 && length(aws_vpc_endpoint.interface) == 2
-    error_message = "A NAT gateway for each zone, two endpoints."
+    condition     = length(aws_nat_gateway.this) == 1 && length(aws_vpc_endpoint.interface) == 2
+    error_message = "One NAT gateway for all, two endpoints."
+  }
+
+  assert {
+    condition     = aws_eks_access_policy_association.admin["arn:aws:iam::123456789012:role/on-call"].access_scope[0].type == "cluster"
+    error_message = "Who is on call may do everything in the cluster."
+  }
+
+  assert {
+    condition     = yamldecode(output.helm_values).settings.CLICKSTREAM_POD_MAX_STORAGE_MB == "40960"
+    error_message = "A smaller disk has room for smaller pods."
   }
 
   assert {
@@ -255,4 +322,26 @@ run "refuses_a_role_that_does_not_exist" {
   }
 
   expect_failures = [var.service_accounts]
+}
+
+run "refuses_objects_that_end_before_kinesis_forgets" {
+  command = plan
+
+  variables {
+    retention_days     = 10
+    batcher_notes_days = 20
+    kinesis            = { retention_hours = 240 }
+  }
+
+  expect_failures = [var.retention_days]
+}
+
+run "refuses_addresses_that_no_vpc_may_have" {
+  command = plan
+
+  variables {
+    vpc_cidr = "10.0.0.0/8"
+  }
+
+  expect_failures = [var.vpc_cidr]
 }

@@ -54,10 +54,9 @@ capabilities: {drop: [ALL]}
 {{- $global := .Values.global | default dict -}}
 {{- if get $global "fullnameOverride" -}}
 {{- get $global "fullnameOverride" | trunc 63 | trimSuffix "-" -}}
-{{- else if contains "dagster" .Release.Name -}}
-{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-dagster" .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- $name := get $global "nameOverride" | default "dagster" -}}
+{{- ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 {{- end }}
 
@@ -74,6 +73,16 @@ capabilities: {drop: [ALL]}
 {{- end -}}
 {{- end }}
 
+{{/* Where SDKs send to; whether TLS ends before the Ingress only the setting knows. Empty: nowhere from outside. */}}
+{{- define "clickstream.collectorUrl" -}}
+{{- $ingress := .Values.collector.ingress -}}
+{{- with get .Values.settings "CLICKSTREAM_COLLECTOR_PUBLIC_URL" -}}
+{{- . -}}
+{{- else -}}
+{{- if $ingress.enabled }}{{ printf "%s://%s" (ternary "https" "http" (ne $ingress.tlsSecretName "")) $ingress.host }}{{ end -}}
+{{- end -}}
+{{- end }}
+
 {{- define "clickstream.settings" -}}
 {{- $own := dict
   "CLICKSTREAM_HOME" "/var/lib/clickstream"
@@ -81,12 +90,16 @@ capabilities: {drop: [ALL]}
   "CLICKSTREAM_POD_TTL_SECONDS" .Values.runs.ttlSecondsAfterFinished
   "CLICKSTREAM_DAGSTER_WEBSERVER_URL" (printf "http://%s:%v" (include "clickstream.webserver" .) .Values.dagster.dagsterWebserver.service.port)
 -}}
-{{- if .Values.collector.ingress.enabled -}}
-{{- $scheme := ternary "https" "http" (ne .Values.collector.ingress.tlsSecretName "") -}}
-{{- $_ := set $own "CLICKSTREAM_REGISTRY_COLLECTOR_URL" (printf "%s://%s" $scheme .Values.collector.ingress.host) -}}
-{{- end -}}
+{{- with include "clickstream.collectorUrl" . }}{{ $_ := set $own "CLICKSTREAM_REGISTRY_COLLECTOR_URL" . }}{{ end -}}
 {{- range $name, $value := mergeOverwrite $own .Values.settings }}
 {{ $name }}: {{ include "clickstream.text" $value | quote }}
+{{- end }}
+{{- end }}
+
+{{/* The settings as variables, for pods that must not take the ConfigMap of the release that is there. */}}
+{{- define "clickstream.settingsEnv" -}}
+{{- range $name, $value := include "clickstream.settings" . | fromYaml }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
 {{- end }}
 
@@ -118,11 +131,15 @@ capabilities: {drop: [ALL]}
 {{- end }}
 
 {{/* What every container of ours has in common. */}}
-{{- define "clickstream.container" -}}
+{{- define "clickstream.program" -}}
 image: {{ include "clickstream.image" .root | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 securityContext:
   {{- include "clickstream.containerSecurityContext" .root | nindent 2 }}
+{{- end }}
+
+{{- define "clickstream.container" -}}
+{{ include "clickstream.program" . }}
 envFrom:
   - configMapRef: {name: clickstream-settings}
 {{- end }}
@@ -183,7 +200,7 @@ annotations:
 
 {{- define "clickstream.dagsterVolumes" -}}
 - {name: dagster-home, emptyDir: {}}
-- {name: dagster-instance, configMap: {name: {{ include "clickstream.dagsterName" . }}-instance}}
+- {name: dagster-instance, configMap: {name: {{ .configMap | default (printf "%s-instance" (include "clickstream.dagsterName" .root)) }}}}
 {{- end }}
 
 {{- define "clickstream.dagsterMounts" -}}
@@ -236,7 +253,9 @@ spec:
     - host: {{ required (printf "%s.ingress.host: an Ingress needs a host name." .role) .ingress.host | quote }}
       http:
         paths:
-          - path: /
+          {{- range .paths }}
+          - path: {{ . }}
             pathType: Prefix
-            backend: {service: {name: {{ .role }}, port: {name: http}}}
+            backend: {service: {name: {{ $.role }}, port: {name: http}}}
+          {{- end }}
 {{- end }}
