@@ -1,6 +1,6 @@
 """Checks of the object store: write, read, list, delete, and write once.
 
-Belongs here: a probe below the staged data, which the platform may delete. Does not: the store.
+Belongs here: a probe below the staged data, which it deletes where it may. Does not: the store.
 """
 
 from __future__ import annotations

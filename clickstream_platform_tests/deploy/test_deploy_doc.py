@@ -50,6 +50,7 @@ def clickstream_commands() -> Iterator[str]:
             for found in re.finditer(r"(?:^|(?<=\| ))registry ([a-z].*?)(?= [|>]|$)", bare):
                 yield f"clickstream registry {found[1]}"
     yield from re.findall(r"`(clickstream [a-z][^`]*)`", TEXT)
+    yield from (f"clickstream {found}" for found in re.findall(r"`(registry [a-z][^`<]*?)(?: <[^`]*)?`", TEXT))
 
 
 def parse(command: str) -> None:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from kubernetes.utils.quantity import parse_quantity  # type: ignore[import-untyped, unused-ignore]
 
 from clickstream_platform_tests.servers import free_port, stop_server
 
@@ -26,6 +27,7 @@ Object = dict[str, Any]
 Answer = TypeVar("Answer")
 QUICK_SECONDS = 120
 PROXY_TRIES = 4
+MIB = 2**20
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
@@ -154,9 +156,10 @@ def given_cluster(namespace: str) -> Iterator[Cluster]:
             proxy.stdout.close()
 
 
-def limit_of(pod: Object, resource: str) -> str:
-    """Return a limit of a pod's only container, as it is written."""
-    return str(pod["spec"]["containers"][0]["resources"]["limits"][resource])
+def limit_of(pod: Object, resource: str) -> int:
+    """Return a limit of a pod's only container, in MiB."""
+    limit = pod["spec"]["containers"][0]["resources"]["limits"][resource]
+    return int(parse_quantity(limit) // MIB)
 
 
 def restarts(pods: list[Object]) -> Mapping[str, int]:

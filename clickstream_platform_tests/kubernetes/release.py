@@ -15,6 +15,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 
 from clickstream_platform.ingest.ingest import IngestOptions, ingest
@@ -51,6 +52,8 @@ class Release:
 
     def add_customer(self, name: str) -> str:
         """Add a customer through the registry's API and return its slug."""
+        # After an upgrade the forwarded port leads to the pod that went until somebody asks it.
+        through_proxy(lambda: httpx.get(f"{self.dagster.registry_url}/healthz", trust_env=False), httpx.HTTPError)
         return str(self.dagster.call("POST", "/customers", {"name": name, "destination": "redshift"})["slug"])
 
     def wait_for_assets(self, *customers: str, seconds: float = 180) -> float:

@@ -42,8 +42,8 @@ class Watch:
         self.pods |= {pod["metadata"]["name"]: pod for pod in pods}
 
     @property
-    def memory_limits(self) -> list[str]:
-        """Return the memory limits of the pods."""
+    def memory_limits(self) -> list[int]:
+        """Return the memory limits of the pods, in MiB."""
         return [limit_of(pod, "memory") for pod in self.pods.values()]
 
     @property

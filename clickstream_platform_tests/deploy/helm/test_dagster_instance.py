@@ -60,7 +60,7 @@ def test_dagster_loads_it(instance: dg.DagsterInstance) -> None:
     assert instance.run_launcher.instance_config_map == INSTANCE
     assert instance.run_monitoring_enabled
     assert instance.run_retries_enabled
-    assert instance.run_retries_max_retries == 2
+    assert instance.run_retries_max_retries == 5
     assert instance.get_concurrency_config().run_queue_config
     kept = {status.value: days for status, days in instance.get_tick_retention_settings(InstigatorType.SENSOR).items()}
     assert kept == {"SKIPPED": 3, "FAILURE": 30, "SUCCESS": 30, "STARTED": -1}
@@ -101,9 +101,11 @@ def test_the_daemons_probe_reads_it(tmp_path: Path) -> None:
 def test_it_says_what_the_repositorys_says() -> None:
     ours = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text(encoding="utf-8"))
     chart = dagster_yaml("values-minimal.yaml")
-    # Kubernetes has another launcher and more places; how many is the values' matter.
+    # Kubernetes has another launcher and more places (how many is the values' matter), pods wait for nodes and lose them.
     for config in (ours, chart):
         config.pop("run_launcher")
+        assert config["run_monitoring"].pop("start_timeout_seconds") in (300, 1800)
+        assert config["run_retries"].pop("max_retries") in (2, 5)
         runs = config["concurrency"]["runs"]
         assert isinstance(runs.pop("max_concurrent_runs"), int)
         for limit in runs["tag_concurrency_limits"]:

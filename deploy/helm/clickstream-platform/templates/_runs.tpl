@@ -28,7 +28,10 @@
   "run_k8s_config" (dict
     "pod_spec_config" $podSpec
     "pod_template_spec_metadata" (dict "annotations" $runs.annotations)
-    "job_spec_config" (dict "ttl_seconds_after_finished" (int $runs.ttlSecondsAfterFinished))
+    "job_spec_config" (dict
+      "ttl_seconds_after_finished" (int $runs.ttlSecondsAfterFinished)
+      "active_deadline_seconds" (int $runs.activeDeadlineSeconds)
+    )
   )
 -}}
 {{- dict "k8s" $k8s | toJson -}}
