@@ -13,7 +13,6 @@ from typing import Any
 
 import dagster as dg
 import yaml
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.execution.plan.resume_retry import ReexecutionStrategy
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
@@ -22,6 +21,7 @@ from dagster._daemon.auto_run_reexecution.event_log_consumer import EventLogCons
 from dagster._daemon.monitoring import execute_run_monitoring_iteration
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
+from clickstream_platform_tests.defs.submitting import submit_job
 from clickstream_platform_tests.kubernetes_api import NAMESPACE, Cluster
 from clickstream_platform_tests.shared_data import REPOSITORY
 
@@ -40,32 +40,7 @@ class Pods:
 
     def submit(self, **tags: str) -> str:
         """Put a run into the queue."""
-        context = self.workspace.create_request_context()
-        location = context.get_code_location("jobs")
-        job = location.get_repository("__repository__").get_full_job("brief")
-        plan = location.get_execution_plan(job, {}, None, None, self.instance)
-        run = self.instance.create_run(
-            job_name="brief",
-            run_id=None,
-            run_config={},
-            resolved_op_selection=None,
-            step_keys_to_execute=None,
-            status=dg.DagsterRunStatus.NOT_STARTED,
-            tags=tags,
-            root_run_id=None,
-            parent_run_id=None,
-            job_snapshot=job.job_snapshot,
-            execution_plan_snapshot=plan.execution_plan_snapshot,
-            parent_job_snapshot=job.parent_job_snapshot,
-            remote_job_origin=job.get_remote_origin(),
-            job_code_origin=job.get_python_origin(),
-            op_selection=None,
-            asset_selection=None,
-            asset_check_selection=None,
-            asset_graph=AssetGraph.from_assets([]),
-        )
-        self.instance.submit_run(run.run_id, context)
-        return run.run_id
+        return submit_job(self.workspace, "jobs", "brief", tags)
 
     def launch(self) -> None:
         """Let the queue launch what may start."""

@@ -16,7 +16,6 @@ from typing import IO
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.remote_representation.grpc_server_registry import GrpcServerRegistry
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import PythonFileTarget
@@ -33,6 +32,7 @@ from clickstream_platform.defs.run_workers import (
     watched_run,
     watched_worker,
 )
+from clickstream_platform_tests.defs.submitting import submit_job
 from clickstream_platform_tests.e2e.stack import wait_until
 from clickstream_platform_tests.shared_data import REPOSITORY
 
@@ -57,32 +57,7 @@ class Daemon:
 
     def submit(self, **tags: str) -> str:
         """Put a run of the hanging job into the queue."""
-        context = self.workspace.create_request_context()
-        location = context.get_code_location("hanging")
-        job = location.get_repository("__repository__").get_full_job("hanging")
-        plan = location.get_execution_plan(job, {}, None, None, self.instance)
-        run = self.instance.create_run(
-            job_name="hanging",
-            run_id=None,
-            run_config={},
-            resolved_op_selection=None,
-            step_keys_to_execute=None,
-            status=dg.DagsterRunStatus.NOT_STARTED,
-            tags=tags,
-            root_run_id=None,
-            parent_run_id=None,
-            job_snapshot=job.job_snapshot,
-            execution_plan_snapshot=plan.execution_plan_snapshot,
-            parent_job_snapshot=job.parent_job_snapshot,
-            remote_job_origin=job.get_remote_origin(),
-            job_code_origin=job.get_python_origin(),
-            op_selection=None,
-            asset_selection=None,
-            asset_check_selection=None,
-            asset_graph=AssetGraph.from_assets([]),
-        )
-        self.instance.submit_run(run.run_id, context)
-        return run.run_id
+        return submit_job(self.workspace, "hanging", "hanging", tags)
 
     def launch(self) -> None:
         """Let the queue launch what may start."""
