@@ -53,7 +53,7 @@ class Stack:
 
     def runs(self) -> list[dict[str, Any]]:
         """Return all runs, newest first."""
-        query = "{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }"
+        query = "{ runsOrError { ... on Runs { results { runId status startTime endTime tags { key value } } } } }"
         return list(self.ask(query)["runsOrError"]["results"])
 
     def wait_for_runs(self, count: int, seconds: float) -> list[dict[str, Any]]:

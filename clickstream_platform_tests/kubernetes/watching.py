@@ -6,10 +6,10 @@ Belongs here: looking again and again. Does not: what is expected.
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
@@ -28,17 +28,14 @@ class Watch:
     looks: int = 0
     most_at_once: int = 0
     most_running: int = 0
-    most_of_a_customer: int = 0
 
     def look(self, pods: list[Object]) -> None:
         """Take in one look at all run pods."""
         active = [pod for pod in pods if pod["status"]["phase"] not in ENDED]
-        customers = Counter(pod["metadata"]["labels"].get("clickstream/customer") for pod in active)
         running = [pod for pod in active if pod["status"]["phase"] == "Running"]
         self.looks += 1
         self.most_at_once = max(self.most_at_once, len(active))
         self.most_running = max(self.most_running, len(running))
-        self.most_of_a_customer = max(self.most_of_a_customer, *customers.values(), 0)
         self.pods |= {pod["metadata"]["name"]: pod for pod in pods}
 
     @property
@@ -75,3 +72,13 @@ def watched(release: Release) -> Iterator[Watch]:
         is_over.set()
         thread.join()
         watch.look([pod for pod in release.run_pods() if pod["metadata"]["name"] not in before])
+
+
+def most_at_a_time(runs: Sequence[dict[str, Any]]) -> int:
+    """Return how many runs worked at the same time at most; a pod lives a few seconds longer than its run."""
+    steps = sorted([(run["endTime"], -1) for run in runs] + [(run["startTime"], 1) for run in runs])
+    most = now = 0
+    for _, step in steps:
+        now += step
+        most = max(most, now)
+    return most
