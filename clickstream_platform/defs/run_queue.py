@@ -34,7 +34,7 @@ def backfill_tags(run: dg.DagsterRun) -> dict[str, str]:
 
 
 class PlatformRunCoordinator(QueuedRunCoordinator):
-    """Puts backfills after hours, and gives a run whose pod ran out of memory a larger one, once."""
+    """Puts backfills after hours, and gives a run whose pod ran out of memory or disk a larger one, once."""
 
     def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
         """Put a run into the queue; one that would only be killed again is failed, with the reason."""
