@@ -8,13 +8,14 @@ import pytest
 
 from clickstream_platform_tests.deploy.terraform.module_files import initialized, terraform
 
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return initialized(tmp_path_factory.mktemp("terraform"))
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("folder", [".", "examples/complete"])
 def test_the_configuration_is_valid(copy: Path, folder: str) -> None:
     answer = terraform("validate", "-no-color", folder=copy / folder)
@@ -22,7 +23,6 @@ def test_the_configuration_is_valid(copy: Path, folder: str) -> None:
     assert "Success" in answer.stdout
 
 
-@pytest.mark.timeout(300)
 def test_the_modules_own_tests_pass(copy: Path) -> None:
     answer = terraform("test", "-no-color", folder=copy)
     assert answer.returncode == 0, answer.stdout + answer.stderr
