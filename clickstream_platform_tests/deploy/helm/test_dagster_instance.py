@@ -101,7 +101,7 @@ def test_the_daemons_probe_reads_it(tmp_path: Path) -> None:
 def test_it_says_what_the_repositorys_says() -> None:
     ours = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text(encoding="utf-8"))
     chart = dagster_yaml("values-minimal.yaml")
-    # Kubernetes has another launcher and more places (how many is the values' matter), pods wait for nodes and lose them.
+    # Kubernetes has another launcher and more places (how many: the values' matter); pods wait for nodes and lose them.
     for config in (ours, chart):
         config.pop("run_launcher")
         assert config["run_monitoring"].pop("start_timeout_seconds") in (300, 1800)
