@@ -76,6 +76,7 @@ def exporter(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+@pytest.mark.e2e  # processes that start
 def test_the_command_serves_them_until_it_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLICKSTREAM_HOME", str(tmp_path))
     keep(tmp_path / "registry-cache", "pipeline", SystemClock().now() - timedelta(minutes=10))

@@ -98,6 +98,7 @@ def test_the_launcher_makes_the_job_that_the_tags_say(pods: Pods) -> None:
     assert isinstance(pods.instance.run_coordinator, PlatformRunCoordinator)
 
 
+@pytest.mark.e2e  # processes that start
 def test_the_command_of_the_job_executes_the_run_and_monitoring_leaves_it_alone(pods: Pods) -> None:
     run_id = pods.submit(**HOUR, **hour_tags())
     pods.launch()
@@ -266,6 +267,7 @@ def test_an_interrupted_worker_that_was_killed_in_the_end_did_not_lack_memory(po
     assert pods.memory(pods.repeat(first).run_id) == ("768Mi", "768Mi")
 
 
+@pytest.mark.e2e  # processes that start
 def test_a_worker_that_is_asked_to_go_reports_it_as_dagster_s_interruption(pods: Pods) -> None:
     run_id = pods.submit(**HOUR, **hour_tags(), long="true")
     pods.launch()

@@ -97,6 +97,7 @@ def waiting(folder: Path, *programs: Path) -> Iterator[tuple[subprocess.Popen[st
             process.kill()
 
 
+@pytest.mark.e2e  # processes that start
 def test_the_registry_waits_for_its_first_token(tmp_path: Path) -> None:
     with waiting(tmp_path) as (process, environment):
         assert process.stdout is not None
