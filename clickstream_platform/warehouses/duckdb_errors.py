@@ -37,9 +37,13 @@ def explain(error: duckdb.Error, text: str, where: str) -> ClickstreamError:
 
 
 def is_held(error: duckdb.Error) -> bool:
-    """Whether another process has the file open, or another thread opens or closes it; DuckDB has no code for it."""
+    """Whether another process has the file open, or another thread in another mode; DuckDB has no code for it."""
     text = str(error)
-    return "already attached by database" in text or (isinstance(error, duckdb.IOException) and "lock" in text)
+    return (
+        "already attached by database" in text
+        or (isinstance(error, duckdb.ConnectionException) and "different configuration" in text)
+        or (isinstance(error, duckdb.IOException) and "lock" in text)
+    )
 
 
 def unavailable(path: Path, cause: str, waited_seconds: float) -> WarehouseUnavailableError:

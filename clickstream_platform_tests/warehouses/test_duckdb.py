@@ -99,6 +99,24 @@ def test_a_reader_in_the_same_process_shares_the_writers_file(tmp_path: Path) ->
         assert set(reader.columns(["seen"])) == {"seen"}
 
 
+def test_a_writer_waits_until_readers_of_the_same_process_are_done(tmp_path: Path) -> None:
+    target = duckdb_target(tmp_path)
+    target.load(target.batch().add("seen", [{"id": "a"}]).build())
+    is_reading = threading.Event()
+
+    def read() -> None:
+        with target.warehouse.session(SCHEMA, read_only=True):
+            is_reading.set()
+            time.sleep(0.5)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert is_reading.wait(10)
+    with target.warehouse.session(SCHEMA) as writer:
+        assert set(writer.columns(["seen"])) == {"seen"}
+    reader.join()
+
+
 def test_customers_may_be_called_like_anything(tmp_path: Path) -> None:
     for customer in ("warehouse", "temp", "main", "memory", "system"):
         target = duckdb_target(tmp_path)
