@@ -10,14 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
-from typer.main import get_command
 
-from clickstream_platform.cli import app
 from clickstream_platform.model.findings import FINDING_KINDS, Severity
 from clickstream_platform.observe import finding_rules
+from clickstream_platform_tests.command_lines import parse
 from clickstream_platform_tests.observe.families import series_names
 from clickstream_platform_tests.shared_data import REPOSITORY
 
@@ -127,23 +125,12 @@ def test_every_link_of_a_runbook_leads_somewhere() -> None:
             assert (RUNBOOKS / target).is_file(), f"{file.name}: {target}"
 
 
-def find_command(words: list[str]) -> tuple[click.Command, list[str]]:
-    """Return the command that a line of a shell would run, and its arguments."""
-    command: Any = get_command(app)
-    while words and hasattr(command, "commands"):
-        assert words[0] in command.commands, words
-        command, words = command.commands[words[0]], words[1:]
-    return command, words
-
-
 def test_every_command_of_a_runbook_exists_with_its_options() -> None:
     found = 0
     for file in runbooks():
         text = " ".join(file.read_text(encoding="utf-8").split())
         for line in re.findall(r"`clickstream ([a-z][^`]*)`", text):
-            command, rest = find_command(line.split())
-            known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
-            given = {word for word in rest if re.fullmatch(r"--[a-z-]+", word)}
-            assert given <= known, f"{file.name}: clickstream {line}"
+            given = {word for word in line.split() if re.fullmatch(r"--[a-z-]+", word)}
+            assert given <= parse(line.split(), is_shortened=True).options, f"{file.name}: clickstream {line}"
             found += 1
     assert found > 40

@@ -125,14 +125,7 @@ resource "aws_iam_role" "replication" {
   name = "${var.name}-replication"
   tags = local.tags
 
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Principal = { Service = "s3.amazonaws.com" }
-    }]
-  })
+  assume_role_policy = local.trust_of_service["s3"]
 }
 
 resource "aws_iam_role_policy" "replication" {

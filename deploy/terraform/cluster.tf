@@ -4,14 +4,7 @@ resource "aws_iam_role" "cluster" {
   name = "${var.name}-cluster"
   tags = local.tags
 
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Principal = { Service = "eks.amazonaws.com" }
-    }]
-  })
+  assume_role_policy = local.trust_of_service["eks"]
 }
 
 resource "aws_iam_role_policy_attachment" "cluster" {

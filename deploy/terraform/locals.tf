@@ -32,4 +32,22 @@ locals {
   kinesis_name = "${var.name}-events"
   kinesis_slug = replace(local.kinesis_name, "/[^A-Za-z0-9_]/", "_")
   shard_prefix = "${local.kinesis_slug}.${substr(sha256(local.kinesis_name), 0, 8)}."
+
+  # Who may assume a role that a service of AWS uses.
+  service_principals = {
+    ec2      = ["ec2.amazonaws.com"]
+    eks      = ["eks.amazonaws.com"]
+    redshift = ["redshift.amazonaws.com", "redshift-serverless.amazonaws.com"]
+    s3       = ["s3.amazonaws.com"]
+  }
+  trust_of_service = {
+    for name, principals in local.service_principals : name => jsonencode({
+      Version = "2012-10-17"
+      Statement = [{
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Principal = { Service = principals }
+      }]
+    })
+  }
 }

@@ -39,14 +39,7 @@ resource "aws_iam_role" "nodes" {
   name = "${var.name}-nodes"
   tags = local.tags
 
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Principal = { Service = "ec2.amazonaws.com" }
-    }]
-  })
+  assume_role_policy = local.trust_of_service["ec2"]
 }
 
 resource "aws_iam_role_policy_attachment" "nodes" {

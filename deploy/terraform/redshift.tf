@@ -4,14 +4,7 @@ resource "aws_iam_role" "copy" {
   name = "${var.name}-copy"
   tags = local.tags
 
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Principal = { Service = ["redshift.amazonaws.com", "redshift-serverless.amazonaws.com"] }
-    }]
-  })
+  assume_role_policy = local.trust_of_service["redshift"]
 }
 
 resource "aws_iam_role_policy" "copy" {
