@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -27,8 +23,8 @@ from clickstream_platform.gateways.stores import open_object_store
 from clickstream_platform.warehouses.redshift_connection import Connector
 from clickstream_platform.warehouses.redshift_destination import read_destination
 from clickstream_platform_tests.kinesis_server import create_kinesis_stream, running_kinesis_server
+from clickstream_platform_tests.postgres_server import SUPERUSER, running_server
 from clickstream_platform_tests.redshift_stand_in import PostgresUnavailableError, RedshiftStandIn
-from clickstream_platform_tests.redshift_stand_in.postgres import find_binaries
 from clickstream_platform_tests.redshift_target import settings_of
 from clickstream_platform_tests.s3_server import create_bucket, running_s3_server
 from clickstream_platform_tests.servers import accepted_credentials, free_port
@@ -104,23 +100,12 @@ def running_backing() -> Iterator[Backing]:
 @contextmanager
 def running_postgres(*databases: str) -> Iterator[tuple[int, str]]:
     """Start a PostgreSQL with users and databases of these names; yield its port and the password of all users."""
-    programs, port, password = find_binaries(), free_port(), secrets.token_hex(12)
-    as_postgres = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    (folder / "password").write_text(password, encoding="utf-8")
-    if as_postgres:
-        for path in (folder, folder / "password"):
-            shutil.chown(path, "postgres")
-    control = [*as_postgres, str(programs / "pg_ctl"), "-D", str(folder / "data")]
-    made = ["-A", "scram-sha-256", "-U", "postgres", f"--pwfile={folder / 'password'}", "--no-sync", "-E", "UTF8"]
-    options = f"-k {folder} -c listen_addresses={LOOPBACK} -c port={port} -c fsync=off -c max_connections=200"
-    try:
-        _run(*as_postgres, str(programs / "initdb"), "-D", str(folder / "data"), *made)
-        with (folder / "data" / "pg_hba.conf").open("a", encoding="utf-8") as rules:
-            rules.write("host all all all scram-sha-256\n")
-        _run(*control, "start", "-w", "-l", str(folder / "log"), "-o", options)
+    port, password = free_port(), secrets.token_hex(12)
+    settings = f"-c listen_addresses={LOOPBACK} -c port={port} -c max_connections=200"
+    from_pods = "host all all all scram-sha-256\n"
+    with running_server(["-E", "UTF8"], settings, password=password, access_rules=from_pods):
         server = sa.create_engine(
-            f"postgresql+psycopg2://postgres:{password}@{LOOPBACK}:{port}/postgres", isolation_level="AUTOCOMMIT"
+            f"postgresql+psycopg2://{SUPERUSER}:{password}@{LOOPBACK}:{port}/postgres", isolation_level="AUTOCOMMIT"
         )
         with server.connect() as connection:
             for name in databases:
@@ -128,12 +113,3 @@ def running_postgres(*databases: str) -> Iterator[tuple[int, str]]:
                 connection.execute(sa.text(f"CREATE DATABASE {name} OWNER {name}"))
         server.dispose()
         yield port, password
-    finally:
-        subprocess.run([*control, "stop", "-w", "-m", "immediate"], check=False, capture_output=True, cwd="/")
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd="/")
-    if done.returncode:
-        raise PostgresUnavailableError(f"{' '.join(command)}: {done.stderr[-500:]}")

@@ -84,7 +84,7 @@ class Postgres:
         self._signal = "INT" if keeps_data else "QUIT"
         self.folder = folder
         self._binaries = find_binaries()
-        self._owner = _owner()
+        self._owner = server_owner()
         self.socket_file = folder / f".s.PGSQL.{_PORT}"
         if len(str(self.socket_file)) > 100:
             raise PostgresUnavailableError(f"{folder} is too long a path for a Unix socket: choose a shorter one")
@@ -174,7 +174,7 @@ class Postgres:
         folder.chmod(0o700)
 
 
-def _owner() -> str | None:
+def server_owner() -> str | None:
     """PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return None

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +13,8 @@ import sqlalchemy as sa
 from clickstream_platform.gateways.clock import FixedClock
 from clickstream_platform.registry.opening import open_registry
 from clickstream_platform.registry.service import RegistryService
+from clickstream_platform_tests.postgres_server import running_server
+from clickstream_platform_tests.redshift_stand_in import PostgresUnavailableError
 from clickstream_platform_tests.registry.served_apps import end_servers
 
 START = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
@@ -24,32 +23,13 @@ START = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """Start a server of its own that listens on nothing but a socket in its folder; give its folder."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(shutil.which("initdb") or "")]
-    programs = found[-1].parent
-    if not found[-1].name:
-        pytest.skip("PostgreSQL is not installed")
-    # initdb refuses root; pytest's own folders cannot be entered by anybody else.
-    as_postgres = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    if as_postgres:
-        shutil.chown(folder, "postgres")
-    data, control = folder / "data", [*as_postgres, str(programs / "pg_ctl")]
-    initdb = [*as_postgres, str(programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "postgres", "--no-sync"]
     # A server that sorts by language, so that the order of pages is ours and not by chance.
-    by_language = ["--locale-provider=icu", "--icu-locale=en"]
-    options = f"-k {folder} -c listen_addresses= -c fsync=off -c max_connections=30"
+    by_language = ["-E", "UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en"]
     try:
-        subprocess.run(
-            [*initdb, "-E", "UTF8", "--locale=C.UTF-8", *by_language], check=True, capture_output=True, cwd="/"
-        )
-        start = ["start", "-w", "-D", str(data), "-l", str(folder / "log"), "-o", options]
-        subprocess.run([*control, *start], check=True, capture_output=True, cwd="/")
-        yield str(folder)
-    finally:
-        subprocess.run(
-            [*control, "stop", "-w", "-D", str(data), "-m", "immediate"], check=False, capture_output=True, cwd="/"
-        )
-        shutil.rmtree(folder, ignore_errors=True)
+        with running_server(by_language, "-c listen_addresses= -c max_connections=30") as folder:
+            yield str(folder)
+    except PostgresUnavailableError as error:
+        pytest.skip(str(error))
 
 
 def create_database(folder: str, template: str = "template1") -> str:
